@@ -1,0 +1,17 @@
+"""The name a person probably meant."""
+
+from collections.abc import Iterable
+from difflib import SequenceMatcher
+
+LIKENESS_AT_LEAST = 0.6
+
+
+def nearest(word: str, names: Iterable[str]) -> str | None:
+    """The most similar of the names, or None when none is similar; ties go to the first."""
+    best = max(names, key=lambda name: likeness(word, name), default=None)
+    return best if best is not None and likeness(word, best) >= LIKENESS_AT_LEAST else None
+
+
+def likeness(word: str, name: str) -> float:
+    """Similarity of two words from 0 to 1, upper and lower case alike."""
+    return SequenceMatcher(None, word.lower()[:100], name.lower()[:100]).ratio()
