@@ -121,7 +121,7 @@ def _window(source_line: str, column: int | None) -> tuple[str, int, int]:
     """The part of a line to show, where the caret goes in it, and how wide the caret is."""
     start = 0 if column is None else min(column - 1, len(source_line))
     token = _TOKEN.match(source_line, start)
-    width = len(token.group()) if token else 1
+    width = len(token.group()) if token and _is_plain(token.group()[0]) else 1
     left = max(0, start - SOURCE_LINE_WIDTH // 2) if len(source_line) > SOURCE_LINE_WIDTH else 0
     part = source_line[left : left + SOURCE_LINE_WIDTH]
     before = "... " if left else ""
@@ -134,7 +134,8 @@ def _window(source_line: str, column: int | None) -> tuple[str, int, int]:
 def _closing_line(problems: Sequence[Problem]) -> str:
     errors = sum(problem.severity == "error" for problem in problems)
     warnings = len(problems) - errors
-    counts = [_count(errors, "error")] * bool(errors) + [_count(warnings, "warning")] * bool(warnings)
+    numbers = ((errors, "error"), (warnings, "warning"))
+    counts = [_count(number, noun) for number, noun in numbers if number]
     files = " and ".join(dict.fromkeys(problem.file for problem in problems))
     return f"{', '.join(counts)} in {files}." + (" Nothing was run." if errors else "")
 

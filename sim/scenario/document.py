@@ -11,7 +11,7 @@ from sim.errors import FileError, Problem, ScenarioError
 from sim.scenario.library import shipped_names, shipped_path
 from sim.scenario.locate import Places
 from sim.scenario.nearest import nearest
-from sim.scenario.syntax import TextFault, bytes_to_text, parse
+from sim.scenario.syntax import TextFaultError, bytes_to_text, parse
 
 SIZE_AT_MOST = 1 << 20
 KEYS_AT_MOST = 10_000
@@ -52,7 +52,7 @@ def document_from_bytes(data: bytes, name: str, path: Path) -> Document:
         text = bytes_to_text(data, Path(name).suffix)
         table, places = parse(text, DEPTH_AT_MOST)
         _check_extent(table, places)
-    except TextFault as fault:
+    except TextFaultError as fault:
         raise ScenarioError([_text_problem(fault, name)]) from None
     return Document(name, path, data, text, table, places)
 
@@ -101,7 +101,7 @@ def _similar_file(path: Path) -> str:
         there = []
     close = nearest(path.name, there) or nearest(path.name + ".toml", there)
     if close is not None:
-        return f' (in this folder: {close}; did you mean that?)'
+        return f" (in this folder: {close}; did you mean that?)"
     close = nearest(path.stem, shipped_names())
     if close is not None:
         return f' (a shipped scenario is called "{close}"; did you mean that?)'
@@ -121,17 +121,17 @@ def _size_text(size: int) -> str:
 def _check_extent(table: dict[str, Any], places: Places) -> None:
     if len(places.keys) > KEYS_AT_MOST:
         count = f"{len(places.keys):,}".replace(",", " ")
-        raise TextFault("F05", f"the file has {count} keys; at most 10 000 are allowed")
+        raise TextFaultError("F05", f"the file has {count} keys; at most 10 000 are allowed")
     if not table:
-        raise TextFault("F04", 'the file is empty; "titrasim init" writes a starting example')
+        raise TextFaultError("F04", 'the file is empty; "titrasim init" writes a starting example')
     deepest = max(places.values, key=len)
     if len(deepest) > DEPTH_AT_MOST:
         line, column = places.values[deepest]
         message = f"tables and lists are nested {len(deepest)} deep; at most 16 are allowed"
-        raise TextFault("F05", message, line, column)
+        raise TextFaultError("F05", message, line, column)
 
 
-def _text_problem(fault: TextFault, name: str) -> Problem:
+def _text_problem(fault: TextFaultError, name: str) -> Problem:
     return Problem(
         name, fault.line, fault.column, fault.code, "error", fault.message, fault.hint, fault.source
     )

@@ -8,6 +8,7 @@ accepts; on other text it stops at the first thing it cannot follow and returns 
 import re
 import tomllib
 from bisect import bisect_right
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 Path = tuple[str | int, ...]
@@ -48,14 +49,13 @@ class Places:
 def locate(text: str) -> Places:
     """Positions of all keys and values of a TOML text without byte-order mark."""
     scan = _Scan(text.replace("\r\n", "\n"))
-    try:
+    # The parser proper reports the fault; what was seen so far is still true.
+    with suppress(_UnreadableError, RecursionError):
         scan.document()
-    except (_CannotFollow, RecursionError):
-        pass  # the parser proper reports the fault; what was seen so far is still true
     return scan.places
 
 
-class _CannotFollow(Exception):
+class _UnreadableError(Exception):
     pass
 
 
@@ -86,7 +86,7 @@ class _Scan:
     def _end_of_statement(self) -> None:
         self._skip(_SPACE)
         if self.at < len(self.text) and self.text[self.at] not in "#\n":
-            raise _CannotFollow
+            raise _UnreadableError
 
     def _array_header(self) -> Path:
         start = self._position(self.at)
@@ -147,7 +147,7 @@ class _Scan:
         bare = _BARE_KEY.match(self.text, self.at)
         token = bare or _STRING.match(self.text, self.at)
         if token is None or token.group().startswith(('"""', "'''")):
-            raise _CannotFollow
+            raise _UnreadableError
         self.at = token.end()
         return token.group() if bare else _unquoted(token.group())
 
@@ -160,7 +160,7 @@ class _Scan:
         else:
             token = _STRING.match(self.text, self.at) or _PLAIN_VALUE.match(self.text, self.at)
             if token is None:
-                raise _CannotFollow
+                raise _UnreadableError
             self.at = token.end()
 
     def _array(self, path: Path) -> None:
@@ -198,7 +198,7 @@ class _Scan:
     def _expect(self, mark: str) -> None:
         self._skip(_SPACE)
         if not self.text.startswith(mark, self.at):
-            raise _CannotFollow
+            raise _UnreadableError
         self.at += len(mark)
 
     def _skip(self, pattern: re.Pattern[str]) -> None:
@@ -217,4 +217,4 @@ def _unquoted(token: str) -> str:
     try:
         return str(tomllib.loads(f"key = {token}")["key"])
     except tomllib.TOMLDecodeError:
-        raise _CannotFollow from None
+        raise _UnreadableError from None

@@ -173,9 +173,7 @@ def _over_entries(
         if j is None:
             entries.append(_copy(parent, entry, (kind, i), at, out))
         else:
-            entries.append(
-                _over(parent, child, entry, above[j], (kind, i), (kind, j), at, out)
-            )
+            entries.append(_over(parent, child, entry, above[j], (kind, i), (kind, j), at, out))
     inherited = {entry_name(kind, entry) for entry in below}
     for j, entry in enumerate(above):
         # A name given twice by the child stays twice, so that the check can say so.
@@ -229,7 +227,7 @@ def _is_list_of_text(value: Any) -> bool:
 def _renumber(parent: Merged, out: Merged, kind: str, kept: list[int]) -> None:
     new_index = {old: new for new, old in enumerate(kept)}
     for places, target in ((parent.values, out.values), (parent.keys, out.keys)):
-        for path, place in places.items():
+        for path in places:
             if len(path) > 1 and path[0] == kind:
                 target.pop(path, None)
         for path, place in places.items():

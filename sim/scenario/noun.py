@@ -22,7 +22,7 @@ Grade = Annotated[int, Field(ge=1, le=5)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$", max_length=64)]
 Text = Annotated[str, Field(max_length=2_000, pattern=r"^([^=+\-@\t\r]|$)")]
 Source = Annotated[
-    str | dict[str, str] | None,
+    Text | dict[str, Text] | None,
     Field(
         default=None,
         description=f"Where the numbers of this table come from, or the word {ASSUMED}; "

@@ -32,7 +32,8 @@ class Node:
     @property
     def model(self) -> Model | None:
         """The model when one table is expected here."""
-        return self.kind if isinstance(self.kind, type) and issubclass(self.kind, BaseModel) else None
+        is_model = isinstance(self.kind, type) and issubclass(self.kind, BaseModel)
+        return self.kind if is_model else None
 
     @property
     def item(self) -> "Node | None":

@@ -4,7 +4,6 @@ It reads keys, types and limits off the models, so nothing is said twice; the mo
 again afterwards. All faults of a table are found in one go.
 """
 
-import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,8 +13,11 @@ from sim.errors import Problem, quoted
 from sim.scenario.locate import Path
 from sim.scenario.merge import Merged
 from sim.scenario.nearest import likeness, nearest
+from sim.scenario.policy import Combination, Comparison, ValuePredicate
 from sim.scenario.scenario import Scenario
 from sim.scenario.shape import (
+    CONDITION_KINDS,
+    Model,
     Node,
     field_node,
     fields,
@@ -36,12 +38,30 @@ from sim.scenario.wording import (
 )
 
 SURELY_MEANT = 0.75
+SHORT_LIST = 8
 CONDITION_WORDS = ("event", "history", "value", "all", "any", "none")
+BOUNDS = ("lt", "le", "gt", "ge", "eq")
+NEEDS_ONE_OF: dict[Model, tuple[str, ...]] = {
+    Comparison: BOUNDS,
+    ValuePredicate: BOUNDS,
+    Combination: CONDITION_WORDS,
+}
 
 
 def structural_problems(merged: Merged) -> list[Problem]:
     """Everything in the table that is not of the shape, type or range it must have."""
     return list(_Walk(merged).table(Node(Scenario, {}), merged.table, ()))
+
+
+def sound_keys(merged: Merged) -> set[str]:
+    """Top-level keys that are well formed as given, or may be and are left out."""
+    walk, table = _Walk(merged), merged.table
+    return {
+        key
+        for key, info in fields(Scenario).items()
+        if (key not in table and not info.is_required())
+        or (key in table and not any(walk.value(field_node(info), table[key], (key,))))
+    }
 
 
 class _Walk:
@@ -71,9 +91,15 @@ class _Walk:
             if key in known:
                 yield from self.value(field_node(known[key]), item, path + (key,))
             else:
-                yield self._unknown_key(list(known), key, path)
+                yield self._unknown_key(here.model, key, path)
+        meant = {nearest(key, known) for key in value if key not in known}
+        choices = NEEDS_ONE_OF.get(here.model, ())
+        if choices and set(value) <= set(known) and not set(value) & set(choices):
+            message = f"{self._name(path)} needs one of {', '.join(choices)}"
+            yield self.merged.value_place(path).problem("K03", message)
         for key, info in known.items():
-            if info.is_required() and key not in value:
+            # A misspelt key is one mistake, not an unknown and a missing key.
+            if info.is_required() and key not in value and key not in meant:
                 yield self._missing_key(field_node(info), key, path)
 
     def _alternative(self, here: Node, value: Any, path: Path) -> Iterator[Problem]:
@@ -85,10 +111,8 @@ class _Walk:
         else:
             laws = tuple(str(_law(member)) for member in here.members)
             if "law" in value:
-                law = Node(str, {}, "")
                 finding = _word_finding(laws, value["law"], self._name(path + ("law",)))
                 yield self._found(finding, path + ("law",))
-                del law
             else:
                 allowed = ", ".join(quoted(law) for law in laws)
                 message = f'{self._name(path)} needs "law" (one of {allowed})'
@@ -124,40 +148,57 @@ class _Walk:
 
     def _union(self, here: Node, value: Any, path: Path) -> Iterator[Problem]:
         chosen = resolved(here, value)
+        name = self._name(path)
         if not chosen.members:
             yield from self.value(chosen, value, path)
-        elif isinstance(value, dict | list) or not any(
-            _accepts(member, value) for member in _scalars(chosen)
-        ):
-            yield self._found(union_finding(chosen, value, path, self._name(path)), path)
+            return
+        scalars = list(_scalars(chosen))
+        if not isinstance(value, dict | list):
+            if any(scalar_finding(member, value, name) is None for member in scalars):
+                return
+            texts = [member for member in scalars if member.kind is str]
+            if isinstance(value, str) and texts:
+                yield from self._scalar(texts[0], value, path)
+                return
+        yield self._found(union_finding(chosen, value, path, name), path)
 
     def _scalar(self, here: Node, value: Any, path: Path) -> Iterator[Problem]:
         finding = scalar_finding(here, value, self._name(path), self._written(path))
         if finding is not None:
             yield self._found(finding, path)
 
-    def _unknown_key(self, known: list[str], key: str, path: Path) -> Problem:
+    def _unknown_key(self, model: Model, key: str, path: Path) -> Problem:
         place = self.merged.key_place(path + (key,))
-        table = table_name(path, self.merged.table)
-        if key in CONDITION_WORDS and set(known) & set(CONDITION_WORDS):
-            first = next(iter(k for k in CONDITION_WORDS if k in known), "event")
-            message = f'give {quoted(first)} or {quoted(key)} in {table}, not both'
+        table = f"in {table_name(path, self.merged.table)}" if path else "at the top level"
+        is_condition = model in CONDITION_KINDS.values()
+        known = list(CONDITION_WORDS if model is Combination else fields(model))
+        if is_condition and key in CONDITION_WORDS:
+            first = next(k for k in CONDITION_WORDS if k in known)
+            message = f"give {quoted(first)} or {quoted(key)} {table}, not both"
             return place.problem("K04", message, "join conditions with all = [{...}, {...}]")
         close = nearest(key, known)
-        elsewhere = [p for p in tables_with_key(key) if p != path[:1]]
-        if elsewhere and not (close and likeness(key, close) >= SURELY_MEANT):
-            homes = " or ".join(_home(p) for p in elsewhere)
-            message = f"{quoted(key)} belongs {homes}, not in {table}"
+        homes = self._other_homes(key, path)
+        if homes and not (close and likeness(key, close) >= SURELY_MEANT):
+            message = f"{quoted(key)} belongs {' or '.join(homes)}, not {table}"
             return place.problem("K02", message)
         hint = f"did you mean {quoted(close)}?" if close else None
-        if hint is None and len(known) <= 8:
-            hint = "it may have " + ", ".join(known)
-        return place.problem("K01", f"unknown key {quoted(key)} in {table}", hint)
+        if hint is None and len(known) <= SHORT_LIST:
+            hint = "it may have " + ", ".join(sorted(known, key="source".__eq__))
+        return place.problem("K01", f"unknown key {quoted(key)} {table}", hint)
+
+    def _other_homes(self, key: str, path: Path) -> list[str]:
+        homes = tables_with_key(key)
+        if len(path) > 2 and path[:1] in homes:
+            return [_home(path[:1])]
+        others = [home for home in homes if home != path[:1]]
+        return [_home(home) for home in others] if len(others) <= 2 else []
 
     def _missing_key(self, here: Node, key: str, path: Path) -> Problem:
         place = self.merged.value_place(path)
-        table = table_name(path, self.merged.table)
+        table = table_name(path, self.merged.table) if path else "the scenario"
         message = f"{table} needs {quoted(key)} ({kind_in_words(here)})"
+        if not path and here.model is not None:
+            message = f"the scenario needs a table [{key}]"
         return place.problem("K03", message)
 
     def _found(self, finding: Finding, path: Path) -> Problem:
@@ -203,10 +244,6 @@ def _scalars(here: Node) -> Iterator[Node]:
             yield member
 
 
-def _accepts(member: Node, value: Any) -> bool:
-    return scalar_finding(member, value, "") is None
-
-
 def _law(member: Node) -> Any:
     info = fields(member.model)["law"] if member.model else None
     return "" if info is None else node(info.annotation).words[0]
@@ -220,13 +257,10 @@ def _home(path: Path) -> str:
 
 
 def _one(item: Node | None) -> str:
-    if item is None or item.model is not None or isinstance(
-        item.limits.get("discriminator"), str | Discriminator
+    if (
+        item is None
+        or item.model is not None
+        or isinstance(item.limits.get("discriminator"), str | Discriminator)
     ):
         return "one entry"
     return {float: "one number", int: "one whole number"}.get(item.kind, "one entry")
-
-
-def is_finite(value: float) -> bool:
-    """Whether a number is one that can be computed with."""
-    return math.isfinite(value)

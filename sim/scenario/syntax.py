@@ -9,7 +9,7 @@ from sim.errors import quoted
 from sim.scenario.locate import STRING, Places, locate
 
 _MAGIC = (
-    (b"PAR1", 'a Parquet results file; to rerun it use "titrasim reproduce"'),
+    (b"PAR1", "a Parquet results file"),
     (b"PK\x03\x04", "a ZIP archive or spreadsheet"),
     (b"\xd0\xcf\x11\xe0", "an old spreadsheet or document"),
     (b"%PDF", "a PDF document"),
@@ -35,7 +35,7 @@ _UNCLOSED = {
 _KEY_BEFORE = re.compile(r"([\w.-]+)\s*=\s*$")
 
 
-class TextFault(Exception):
+class TextFaultError(Exception):
     """What is wrong with a text, before anybody knows which file it is."""
 
     def __init__(
@@ -53,9 +53,9 @@ class TextFault(Exception):
 
 
 def bytes_to_text(data: bytes, suffix: str) -> str:
-    """The text without byte-order mark, with one-character line ends; raises TextFault."""
+    """The text without byte-order mark, with one-character line ends; raises TextFaultError."""
     if not data.strip():
-        raise TextFault("F04", 'the file is empty; "titrasim init" writes a starting example')
+        raise TextFaultError("F04", 'the file is empty; "titrasim init" writes a starting example')
     _check_kind(data, suffix)
     try:
         text = data.decode("utf-8-sig")
@@ -64,15 +64,15 @@ def bytes_to_text(data: bytes, suffix: str) -> str:
         line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
         byte = f"byte 0x{data[error.start]:02X}"
         message = f"{byte} is not UTF-8; save the file as UTF-8"
-        raise TextFault("F07", message, line, column) from None
+        raise TextFaultError("F07", message, line, column) from None
     text = text.replace("\r\n", "\n")
     if "\r" in text and "\n" not in text:
-        raise TextFault("F08", "lines end in a lone carriage return; save with LF or CRLF line ends")
+        raise TextFaultError("F08", "lines end in a lone carriage return; save with LF line ends")
     return text
 
 
 def parse(text: str, depth_at_most: int) -> tuple[dict[str, Any], Places]:
-    """Table and positions of a TOML text; raises TextFault."""
+    """Table and positions of a TOML text; raises TextFaultError."""
     _check_depth(text, depth_at_most)
     places = locate(text)
     try:
@@ -82,25 +82,26 @@ def parse(text: str, depth_at_most: int) -> tuple[dict[str, Any], Places]:
     except ValueError:  # an integer of thousands of digits
         digits = re.search(r"\d{1000,}", text.replace("_", ""))
         length = len(digits.group()) if digits else 1000
-        raise TextFault("N01", f"a number has {length} digits; that is too large") from None
+        raise TextFaultError("N01", f"a number has {length} digits; that is too large") from None
 
 
 def _check_kind(data: bytes, suffix: str) -> None:
     for magic, kind in _MAGIC:
         if data.lstrip().startswith(magic):
-            raise TextFault("F06", f"this is {kind}, not a scenario")
+            rerun = '; to rerun it use "titrasim reproduce"' if magic == b"PAR1" else ""
+            raise TextFaultError("F06", f"this is {kind}, not a scenario{rerun}")
     if data.startswith((b"\xff\xfe", b"\xfe\xff")) or data[1:2] == b"\0":
-        raise TextFault("F07", "this is UTF-16 text; save the file as UTF-8")
+        raise TextFaultError("F07", "this is UTF-16 text; save the file as UTF-8")
     if b"\0" in data:
-        raise TextFault("F06", "this is a binary file, not a scenario")
+        raise TextFaultError("F06", "this is a binary file, not a scenario")
     if suffix.lower() in (".yaml", ".yml"):
-        raise TextFault("F06", "this is a YAML file; scenarios are TOML")
+        raise TextFaultError("F06", "this is a YAML file; scenarios are TOML")
     if data.lstrip()[:1] in (b"{", b"["):
         try:
             json.loads(data)
         except (ValueError, RecursionError):
             return
-        raise TextFault("F06", "this is a JSON file; scenarios are TOML")
+        raise TextFaultError("F06", "this is a JSON file; scenarios are TOML")
 
 
 def _check_depth(text: str, at_most: int) -> None:
@@ -110,18 +111,18 @@ def _check_depth(text: str, at_most: int) -> None:
         if depth > at_most or token["dotted"] is not None:
             line, column, _ = _at(text, token.start())
             message = f"tables and lists are nested more than {at_most} deep"
-            raise TextFault("F05", message, line, column)
+            raise TextFaultError("F05", message, line, column)
 
 
-def _fault(error: tomllib.TOMLDecodeError, text: str, places: Places) -> TextFault:
+def _fault(error: tomllib.TOMLDecodeError, text: str, places: Places) -> TextFaultError:
     if "=" not in text and _YAML.search(text):
-        return TextFault("F06", "this looks like YAML; scenarios are TOML")
+        return TextFaultError("F06", "this looks like YAML; scenarios are TOML")
     where = _WHERE.search(str(error))
     said = str(error)[: where.start()] if where else str(error)
     offset = _offset(text, int(where[1]), int(where[2])) if where and where[1] else len(text)
     code, message, offset = _explained(said, text, offset, places)
     line, column, source = _at(text, offset)
-    return TextFault(code, message, line, column, source=source)
+    return TextFaultError(code, message, line, column, source=source)
 
 
 def _explained(said: str, text: str, offset: int, places: Places) -> tuple[str, str, int]:
@@ -131,6 +132,8 @@ def _explained(said: str, text: str, offset: int, places: Places) -> tuple[str, 
     here, line = text[offset:line_end], text[line_start:line_end]
     if said.startswith(("Cannot", "Duplicate")):
         return _repeated(text, offset, places)
+    if here.startswith("\r"):
+        return _stray_character("\r", offset)
     if comma := _DECIMAL_COMMA.search(line):
         found, better = f"{comma[1]},{comma[2]}", f"{comma[1]}.{comma[2]}"
         return "T02", f"{found} uses a decimal comma; write {better}", line_start + comma.start()
@@ -142,7 +145,7 @@ def _explained(said: str, text: str, offset: int, places: Places) -> tuple[str, 
     curly = next((c for c in here[:1] or line if c in _CURLY), None)
     if curly is not None and not said.startswith(("Unescaped", "Invalid hex")):
         at = text.index(curly, line_start)
-        return "F08", f"curly quote {curly} used; TOML needs a straight quote \"", at
+        return "F08", f'curly quote {curly} used; TOML needs a straight quote "', at
     if said.startswith(("Illegal", "Unterminated", "Expected '\"", "Expected \"'")):
         opening = max(line.rfind('"'), line.rfind("'"), 0)
         return "T01", "the closing quote of this text is missing", line_start + opening
@@ -232,4 +235,5 @@ def _at(text: str, offset: int) -> tuple[int, int, str]:
     offset = min(offset, len(text.rstrip("\n")))
     start = text.rfind("\n", 0, offset) + 1
     end = text.find("\n", offset)
-    return text.count("\n", 0, offset) + 1, offset - start + 1, text[start : end if end >= 0 else None]
+    source = text[start : end if end >= 0 else None]
+    return text.count("\n", 0, offset) + 1, offset - start + 1, source

@@ -15,12 +15,15 @@ from sim.scenario.shape import Node, node
 NAME_PATTERN = node(Name).limits["pattern"]
 TEXT_PATTERN = node(Text).limits["pattern"]
 EXACT_COUNT_AT_MOST = (1 << 63) - 1
+FAR = 1e9  # limits as far as this only keep numbers computable
 ACTIONS = 'skip, hold, delay, "delay 7", stop, "+1", -1, "set 3.0"'
 WINDOWS = 'ever, cycle, "since change", "cycles 3-4", "last 2 cycles", "last 14 days"'
 RESERVED_NAMES = frozenset(
     ["con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))]
 )
 _WRITTEN_NUMBER = re.compile(r"[+-]?[\d_]+(?:\.[\d_]+)?(?:[eE][+-]?\d+)?")
+# Control characters, and the marks that reverse the direction of text on a screen.
+_HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _UNION_WORDS = {
     "do": f"an action ({ACTIONS}) or a list of actions",
     "resume": '"same", a step down such as -1, or a list of these',
@@ -55,8 +58,8 @@ def value_in_words(value: Any) -> str:
     return str(value) if isinstance(value, datetime.date | datetime.time) else "a value"
 
 
-def kind_in_words(here: Node) -> str:
-    """What must stand at a place, for the messages about missing and mistyped values."""
+def kind_in_words(here: Node, value: object = None) -> str:
+    """What must stand at a place; the limits that no sane value meets only if this one does."""
     if here.limits.get("discriminator") is not None or here.model or here.free_key_value:
         return "a table"
     if here.item is not None:
@@ -65,9 +68,9 @@ def kind_in_words(here: Node) -> str:
         words = ", ".join(value_in_words(word) for word in here.words)
         return words if len(here.words) == 1 else f"one of {words}"
     if here.kind is float:
-        return f"a number{_range_in_words(here)}"
+        return f"a number{_range_in_words(here, value)}"
     if here.kind is int:
-        return f"a whole number{_range_in_words(here)}"
+        return f"a whole number{_range_in_words(here, value)}"
     if here.kind is bool:
         return "true or false"
     if here.limits.get("pattern") == NAME_PATTERN:
@@ -78,7 +81,7 @@ def kind_in_words(here: Node) -> str:
 def type_finding(here: Node, value: Any, name: str) -> Finding:
     """A value of the wrong kind."""
     found, must = value_in_words(value), kind_in_words(here)
-    shown = f'text {found}' if isinstance(value, str) else found
+    shown = f"text {found}" if isinstance(value, str) else found
     if here.item is not None and isinstance(value, dict) and _holds_tables(here.item):
         return Finding("Y04", f"{name} is a single table; write [[{name}]] in double brackets")
     if here.model is not None and isinstance(value, list) and "." not in name:
@@ -89,9 +92,8 @@ def type_finding(here: Node, value: Any, name: str) -> Finding:
     if isinstance(value, bool):
         return Finding("Y02", f"{name} is {found}; it must be {must}")
     hint = None
-    if isinstance(value, str) and here.kind in (int, float) and _is_number(value):
-        hint = "remove the quotes"
-    elif isinstance(value, str) and here.kind is bool and value.lower() in ("true", "false"):
+    bare = _is_number if here.kind in (int, float) else _is_truth if here.kind is bool else None
+    if isinstance(value, str) and bare is not None and bare(value):
         hint = "remove the quotes"
     elif here.kind is str and isinstance(value, int | float):
         hint = "put it in quotes"
@@ -120,7 +122,7 @@ def number_finding(here: Node, value: float, name: str, written: str = "") -> Fi
             hint = f"did you mean {value / 100:g}?"
             return Finding("N03", f"{name} is {found}; {limits}", hint)
         return Finding("N02", f"{name} is {found}; {limits}")
-    return Finding("N02", f"{name} is {found}; it must be {kind_in_words(here)}")
+    return Finding("N02", f"{name} is {found}; it must be {kind_in_words(here, value)}")
 
 
 def text_finding(here: Node, value: str, name: str) -> Finding | None:
@@ -128,6 +130,9 @@ def text_finding(here: Node, value: str, name: str) -> Finding | None:
     pattern, most = here.limits.get("pattern"), here.limits.get("max_length")
     if pattern == NAME_PATTERN:
         return _name_finding(value, name, most)
+    hidden = _HIDDEN.search(value)
+    if hidden is not None:
+        return Finding("Z01", f"{name} holds the unseen character {quoted(hidden[0])}; delete it")
     if most is not None and len(value) > most:
         return Finding("Y04", f"{name} has {len(value)} characters; the most is {most}")
     if pattern is None or re.search(str(pattern), value):
@@ -213,13 +218,17 @@ def _probability_in_words(here: Node) -> str:
     return "a probability must lie in 0..1"
 
 
-def _range_in_words(here: Node) -> str:
+def _range_in_words(here: Node, value: object) -> str:
     low, above = here.limits.get("ge"), here.limits.get("gt")
     high, below = here.limits.get("le"), here.limits.get("lt")
-    if low is not None and high is not None and high < 1e9:
+    if high is not None and high >= FAR and not (isinstance(value, int | float) and value > high):
+        high = None
+    if low is not None and high is not None and low > -FAR:
         return f" from {number_text(low)} to {number_text(high)}"
     words = []
-    if low is not None and low > -1e9:
+    if low is not None and (
+        low > -FAR or (isinstance(value, int | float) and value < low)
+    ):
         words.append(f"{number_text(low)} or more")
     if above is not None:
         words.append(f"more than {number_text(above)}")
@@ -246,3 +255,7 @@ def _is_number(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _is_truth(text: str) -> bool:
+    return text.lower() in ("true", "false")

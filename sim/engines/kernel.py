@@ -1,0 +1,124 @@
+"""The fast engine: blocks of patients, screened in columns, then run one by one.
+
+Blocks run on threads without the interpreter's lock. A draw depends only on its address,
+so neither the number of threads nor the size of a block can change a result.
+"""
+
+import numpy as np
+
+from sim.engines.patient import run_course
+from sim.model import calendar, outcome
+from sim.model.draws import words_at
+from sim.model.elementary import gamma_quantile
+from sim.model.jit import njit
+from sim.model.layout import MAX_KINDS, SCREEN_BINS
+from sim.model.screen import screen_block
+
+BINS_SHIFT = 32 - 10
+assert 1 << 10 == SCREEN_BINS
+
+
+@njit
+def _fill_latents(plan, first, bins, frailty):  # type: ignore[no-untyped-def]
+    """Fill the clearance bin and the frailty of a block."""
+    for i in range(bins.shape[0]):
+        w0, _, _, _ = words_at(plan, first + i, plan.cl_f_stream, 0)
+        bins[i] = w0 >> BINS_SHIFT
+        frailty[i] = 1.0
+    if plan.frailty_variance > 0.0:
+        shape = 1.0 / plan.frailty_variance
+        for i in range(bins.shape[0]):
+            w0, w1, _, _ = words_at(plan, first + i, plan.frailty_stream, 0)
+            u = ((w0 << 20) + (w1 >> 12) + 0.5) * 2.220446049250313e-16
+            quantile = gamma_quantile(u, shape, plan.frailty_log_gamma)
+            frailty[i] = plan.frailty_variance * quantile * (1.0 + 1e-9)
+
+
+@njit
+def run_block(plans, first, states, outcomes, no_rows, script):  # type: ignore[no-untyped-def]
+    """Run consecutive patients without rows and fill their outcome records."""
+    plan = plans[0]
+    state = states[0]
+    n = outcomes.shape[0]
+    bins = np.empty(n, np.int64)
+    frailty = np.empty(n, np.float64)
+    low = np.empty(n, np.float64)
+    rise = np.empty(n, np.float64)
+    words = np.empty((4, n), np.int64)
+    masks = np.empty((MAX_KINDS, n), np.int64)
+    exits = np.empty(n, np.int64)
+    _fill_latents(plan, first, bins, frailty)
+    screen_block(plan, first, bins, frailty, low, rise, words, masks, exits)
+    for i in range(n):
+        calendar.begin(plan, state, first + i)
+        state.exit_cycles = exits[i]
+        for kind in range(plan.n_kinds):
+            state.candidate_cycles[kind] = masks[kind, i]
+        run_course(plan, state, no_rows, no_rows, script)
+        outcome.drop_uncounted_events(plan, state)
+        outcome.collect(plan, state, outcomes[i])
+
+
+@njit
+def _copy_events(state, events, row):  # type: ignore[no-untyped-def]
+    for event in range(state.n_events):
+        events[row, 0] = state.patient
+        events[row, 1] = state.event_cycle[event]
+        events[row, 2] = state.event_kind[event]
+        events[row, 3] = state.event_onset[event]
+        events[row, 4] = state.event_end[event]
+        events[row, 5] = state.event_grade[event]
+        events[row, 6] = state.event_drug[event]
+        events[row, 7] = state.event_related[event]
+        events[row, 8] = state.event_known_day[event]
+        events[row, 9] = state.event_level[event]
+        row += 1
+    return row
+
+
+@njit
+def copy_end(state, events, row, disposition, latents, place):  # type: ignore[no-untyped-def]
+    """Write a finished patient's adverse events and disposition; return the next event row."""
+    disposition[place, 0] = state.patient
+    disposition[place, 1] = state.cycle
+    disposition[place, 2] = state.last_day
+    disposition[place, 3] = state.cause
+    disposition[place, 4] = state.route
+    disposition[place, 5] = state.end_rule
+    latents[place, 0] = state.cl_f
+    latents[place, 1] = state.bsa
+    latents[place, 2] = state.frailty
+    return _copy_events(state, events, row)
+
+
+@njit
+def run_recorded(  # type: ignore[no-untyped-def]
+    plans, first, states, outcomes, doses, events, log, disposition, latents, script, scripted
+):
+    """Run consecutive patients with all rows, as far as the tables hold.
+
+    Return (patients run, rows of doses, events and decisions). A patient is begun only if
+    the longest course still fits, so the tables never overflow.
+    """
+    plan = plans[0]
+    state = states[0]
+    n = outcomes.shape[0]
+    n_doses, n_events, n_log = 0, 0, 0
+    longest_doses = plan.max_cycles * plan.n_doses
+    longest_events = plan.max_cycles * max(plan.n_kinds, 1) + script.shape[0]
+    for i in range(n):
+        if (
+            doses.shape[0] - n_doses < longest_doses
+            or events.shape[0] - n_events < longest_events
+            or log.shape[0] - n_log < plan.longest_log
+        ):
+            return i, n_doses, n_events, n_log
+        calendar.begin(plan, state, first + i)
+        state.scripted = scripted
+        run_course(plan, state, log[n_log:], doses[n_doses:], script)
+        n_log += state.n_log
+        n_doses += state.n_dose_rows
+        outcome.drop_uncounted_events(plan, state)
+        outcome.collect(plan, state, outcomes[i])
+        n_events = copy_end(state, events, n_events, disposition, latents, i)
+    return n, n_doses, n_events, n_log

@@ -1,0 +1,152 @@
+"""One patient's course as a flat function: the same story as `events.py`, without a calendar.
+
+Only chronology is here: which day comes next, and where every adverse event stands on it.
+"""
+
+from sim.codes import Status
+from sim.model.calendar import (
+    WAIT,
+    arrive_at_start,
+    give_dose,
+    hold_limit_day,
+    next_cycle_is_quiet,
+    next_recheck,
+    notice,
+    pass_quiet_cycle,
+    start_cycle,
+    visit,
+)
+from sim.model.jit import njit
+from sim.model.layout import UNLIMITED
+
+PENDING = int(Status.PENDING)
+ACTIVE = int(Status.ACTIVE)
+RECOVERED = int(Status.RECOVERED)
+
+
+@njit
+def move_to(state, day):  # type: ignore[no-untyped-def]
+    """Move to a day: recoveries, then onsets."""
+    state.day = day
+    for event in range(state.first_open_event, state.n_events):
+        if state.event_end[event] < day:
+            state.event_status[event] = RECOVERED
+        elif state.event_onset[event] <= day:
+            state.event_status[event] = ACTIVE
+
+
+@njit
+def has_unnoticed(state):  # type: ignore[no-untyped-def]
+    """Say whether an event has begun that is not known yet."""
+    for event in range(state.first_open_event, state.n_events):
+        if state.event_known_day[event] == 0 and state.event_status[event] != PENDING:
+            return True
+    return False
+
+
+@njit
+def next_onset_day(state):  # type: ignore[no-untyped-def]
+    """Return the day of the next onset still to come."""
+    day = UNLIMITED
+    for event in range(state.first_open_event, state.n_events):
+        if state.event_status[event] == PENDING and state.event_onset[event] > state.day:
+            day = min(day, state.event_onset[event])
+    return day
+
+
+@njit
+def pass_days_before(plan, state, log, day):  # type: ignore[no-untyped-def]
+    """Pass what happens before a planned day: onsets known at once, the limit of a hold."""
+    if not plan.seen_at_onset and state.hold_rule < 0:
+        return
+    while not state.ended:
+        limit = hold_limit_day(plan, state)
+        onset = next_onset_day(state) if plan.seen_at_onset else UNLIMITED
+        if state.day < limit < day and limit <= onset:
+            move_to(state, limit)
+            visit(plan, state, log)
+        elif onset < day:
+            move_to(state, onset)
+            notice(plan, state, log)
+        else:
+            return
+
+
+@njit
+def record_dose(state, doses, dose, given):  # type: ignore[no-untyped-def]
+    """Write one row of the dose table, when doses are recorded."""
+    if doses.shape[0] == 0:
+        return
+    row = state.n_dose_rows
+    doses[row, 0] = state.patient
+    doses[row, 1] = state.cycle
+    doses[row, 2] = dose
+    doses[row, 3] = state.day
+    doses[row, 4] = state.level
+    doses[row, 5] = given
+    doses[row, 6] = -1
+    doses[row, 7] = 0
+    if not given:
+        doses[row, 6] = state.history_rule[state.n_history - 1]
+        doses[row, 7] = state.history_related[state.n_history - 1]
+    state.n_dose_rows = row + 1
+
+
+@njit
+def run_day(plan, state, log, doses, point):  # type: ignore[no-untyped-def]
+    """One planned day of the running cycle: the visit, the dose, onsets drawn for day 1."""
+    is_visit = plan.point_visit[point]
+    if point > 0:
+        move_to(state, state.cycle_start[state.cycle] + plan.point_day[point] - 1)
+        if is_visit or state.day == hold_limit_day(plan, state):
+            visit(plan, state, log)
+        elif plan.seen_at_onset and has_unnoticed(state):
+            notice(plan, state, log)
+        if state.ended:
+            return
+    if plan.point_dose[point] > 0:
+        given = give_dose(plan, state, log, is_visit)
+        if state.ended:
+            return
+        record_dose(state, doses, plan.point_dose[point], given)
+    if point == 0:
+        move_to(state, state.day)
+        if plan.seen_at_onset and has_unnoticed(state):
+            notice(plan, state, log)
+
+
+@njit
+def wait_for_start(plan, state, log):  # type: ignore[no-untyped-def]
+    """Planned day 1 of the next cycle and its rechecks, until it starts or treatment ends."""
+    pass_days_before(plan, state, log, state.planned_day)
+    if state.ended:
+        return
+    move_to(state, state.planned_day)
+    while arrive_at_start(plan, state, log) == WAIT:
+        day = next_recheck(plan, state)
+        pass_days_before(plan, state, log, day)
+        if state.ended:
+            return
+        move_to(state, day)
+
+
+@njit
+def run_course(plan, state, log, doses, script):  # type: ignore[no-untyped-def]
+    """Run a patient put before the first dose to the end of treatment.
+
+    log and doses take rows when they have any; script takes the place of AE draws.
+    """
+    while not state.ended:
+        if log.shape[0] == 0 and next_cycle_is_quiet(plan, state):
+            pass_quiet_cycle(plan, state)
+            continue
+        wait_for_start(plan, state, log)
+        if not state.ended:
+            start_cycle(plan, state, log, script)
+        point = 0
+        while not state.ended and point < plan.n_points:
+            day = state.cycle_start[state.cycle] + plan.point_day[point] - 1
+            pass_days_before(plan, state, log, day)
+            if not state.ended:
+                run_day(plan, state, log, doses, point)
+            point += 1

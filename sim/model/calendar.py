@@ -1,0 +1,390 @@
+"""Cycles, visits, delays, and the order of things within a day (MODEL.md section 1).
+
+Order on the planned day 1 of a cycle and on each recheck: recoveries; onsets; assessment of
+the ended cycle (once); event rules; stop rules; until of an open hold; visit rules; gate.
+On the actual day 1: level decision; exits assessed ahead; AE draws of the cycle; dose rules;
+dose; onsets drawn for day 1. On other days: recoveries; onsets; event, stop, until and visit
+rules where it is a visit; dose rules; dose.
+
+Engines move `state.day` and the status of events; everything that happens on a day is here.
+"""
+
+from sim.codes import Ask, Cause, History, Status, When
+from sim.model.course import draw_events
+from sim.model.draws import word_of_cycle
+from sim.model.exposure import draw_latents, fill_exposures
+from sim.model.jit import njit
+from sim.model.layout import ALL_CYCLES
+from sim.model.policy import (
+    ask_event_rules,
+    ask_gate,
+    ask_rules,
+    decide_level,
+    end_treatment,
+    record_delay,
+    remember,
+    resume_dosing,
+    stop_if_held_too_long,
+    test_until,
+)
+from sim.model.risk import exit_happens, exit_hazard, exit_time
+
+AT_VISIT = int(When.VISIT)
+AT_DOSE = int(When.DOSE)
+ASK_STOP = int(Ask.STOP)
+ASK_VISIT = int(Ask.VISIT)
+ASK_DOSE = int(Ask.DOSE)
+COMPLETED = int(Cause.COMPLETED)
+MISSED = int(History.MISSED)
+PENDING = int(Status.PENDING)
+ACTIVE = int(Status.ACTIVE)
+RECOVERED = int(Status.RECOVERED)
+
+START = 0
+WAIT = 1
+ENDED = 2
+
+
+@njit
+def begin(plan, state, patient):  # type: ignore[no-untyped-def]
+    """Put a patient before the first dose."""
+    state.patient = patient
+    state.scripted = 0
+    state.exit_cycles = ALL_CYCLES
+    for kind in range(plan.n_kinds):
+        state.candidate_cycles[kind] = ALL_CYCLES
+    draw_latents(plan, state)
+    fill_exposures(plan, state)
+    for kind in range(plan.n_kinds):
+        state.course_hazard_known[kind] = 0
+    for rule in range(plan.n_rules):
+        state.rule_fires[rule] = 0
+        state.rule_holds[rule] = 0
+        state.rule_asks[rule] = 0
+    for clause in range(plan.n_clauses):
+        state.clause_held[clause] = 0
+    state.day = 1
+    state.cycle = 0
+    state.asked_cycle = 1
+    state.ask = 0
+    state.planned_day = 1
+    state.level = plan.start_level
+    state.highest_level = plan.start_level
+    state.assessed_to_day = 0
+    state.assessed_ahead_to_day = 0
+    state.n_layers = 1
+    state.layer_level[0] = plan.start_level
+    state.layer_cycle[0] = 1
+    state.last_increase_cycle = 1
+    state.n_events = 0
+    state.first_open_event = 0
+    state.had_kind = 0
+    state.n_history = 0
+    state.hold_rule = -1
+    state.skip_rule = -1
+    state.resume_down = 0
+    state.due_down = 0
+    state.due_level = -1
+    state.due_rule = -1
+    state.delay_rule = -1
+    state.delay_related = 0
+    state.delay_ordered_days = 0
+    state.ordered_rule = -1
+    state.ordered_related = 0
+    state.gate_fired = 0
+    state.lock_to_cycle = 0
+    state.level_before_reduction = -1
+    state.n_reductions = 0
+    state.last_change_day = 0
+    state.escalated_cycle = 0
+    state.given_ug = 0
+    state.given_benefit_ug = 0
+    state.n_withheld = 0
+    state.last_dose_day = 0
+    state.loss_not_escalated_ug = 0
+    state.loss_reduced_ug = 0
+    state.loss_held_ug = 0
+    state.ended = 0
+    state.cause = 0
+    state.route = 0
+    state.end_rule = -1
+    state.last_day = 0
+    state.n_log = 0
+    state.n_dose_rows = 0
+
+
+@njit
+def learn(plan, state):  # type: ignore[no-untyped-def]
+    """Every adverse event that has begun becomes known today; forget those over and asked about."""
+    for event in range(state.first_open_event, state.n_events):
+        if state.event_known_day[event] == 0 and state.event_status[event] != PENDING:
+            state.event_known_day[event] = state.day
+    about = plan.rules_about_new
+    while state.first_open_event < state.n_events:
+        event = state.first_open_event
+        if state.event_status[event] != RECOVERED or state.event_known_day[event] == 0:
+            break
+        if state.event_asked[event] & about != about:
+            break
+        state.first_open_event = event + 1
+
+
+@njit
+def visit(plan, state, log):  # type: ignore[no-untyped-def]
+    """What every visit has: learn, event rules, stop rules, the open hold, visit rules."""
+    learn(plan, state)
+    if state.first_open_event < state.n_events:
+        ask_event_rules(plan, state, log)
+    if not state.ended:
+        ask_rules(plan, state, log, AT_VISIT, ASK_STOP)
+    if not state.ended and state.hold_rule >= 0:
+        test_until(plan, state, log)
+        stop_if_held_too_long(plan, state)
+    if not state.ended and state.hold_rule < 0:
+        ask_rules(plan, state, log, AT_VISIT, ASK_VISIT)
+    state.ask += 1
+
+
+@njit
+def assess_exits(plan, state, cycle, ahead, from_day, to_day):  # type: ignore[no-untyped-def]
+    """Let the earliest exit that happens in (from_day, to_day] win; return its number or -1."""
+    winner = -1
+    earliest = 0.0
+    for number in range(plan.n_exits):
+        if plan.exit_before_ae[number] != ahead or plan.exit_hazard[number] <= 0.0:
+            continue
+        hazard = exit_hazard(plan, state, number, from_day, to_day)
+        word = word_of_cycle(plan, state.patient, plan.exit_stream[number], cycle, 0)
+        if exit_happens(hazard, word):
+            time = exit_time(plan, number, hazard, word, from_day, to_day)
+            if winner < 0 or time < earliest:
+                winner = number
+                earliest = time
+    return winner
+
+
+@njit
+def notice(plan, state, log):  # type: ignore[no-untyped-def]
+    """An event is known at its onset, outside a visit: event rules and stop rules only."""
+    learn(plan, state)
+    ask_event_rules(plan, state, log)
+    if not state.ended:
+        ask_rules(plan, state, log, AT_VISIT, ASK_STOP)
+    state.ask += 1
+
+
+@njit
+def is_screened_out(plan, state, days):  # type: ignore[no-untyped-def]
+    """Say whether the screen has shown that no exit can happen in a cycle of nominal length."""
+    return days == plan.cycle_days and not (state.exit_cycles >> state.cycle) & 1
+
+
+@njit
+def assess_cycle(plan, state):  # type: ignore[no-untyped-def]
+    """End-of-cycle assessment on the planned day 1 of the next cycle, over the days since the last."""
+    to_day = state.planned_day - 1
+    from_day = state.assessed_to_day
+    state.assessed_to_day = to_day
+    if is_screened_out(plan, state, to_day - from_day):
+        return
+    number = assess_exits(plan, state, state.cycle, 0, from_day, to_day)
+    if number >= 0:
+        end_treatment(state, plan.exit_cause[number], 0, -1, to_day)
+
+
+@njit
+def assess_ahead(plan, state):  # type: ignore[no-untyped-def]
+    """Exits marked `before_ae`, on the actual day 1, over the days of the cycle that starts."""
+    to_day = state.day - 1 + plan.cycle_days
+    from_day = state.assessed_ahead_to_day
+    state.assessed_ahead_to_day = to_day
+    if is_screened_out(plan, state, to_day - from_day):
+        return
+    number = assess_exits(plan, state, state.cycle, 1, from_day, to_day)
+    if number >= 0:
+        end_treatment(state, plan.exit_cause[number], 0, -1, state.day)
+
+
+@njit
+def arrive_at_start(plan, state, log):  # type: ignore[no-untyped-def]
+    """Planned day 1 of the next cycle, or a recheck; return START, WAIT or ENDED.
+
+    The last cycle is assessed, and its late events are asked about, like every other.
+    """
+    is_last = state.cycle >= plan.max_cycles
+    if state.day == state.planned_day:
+        if not is_last:
+            state.asked_cycle = state.cycle + 1
+            state.ask = 0
+        if state.cycle >= 1:
+            assess_cycle(plan, state)
+            if state.ended:
+                return ENDED
+    visit(plan, state, log)
+    if state.ended:
+        return ENDED
+    if is_last:
+        end_treatment(state, COMPLETED, 0, -1, state.planned_day - 1)
+        return ENDED
+    if state.day > plan.max_days:
+        end_treatment(state, COMPLETED, 0, -1, state.day - 1)
+        return ENDED
+    wait = ask_gate(plan, state, log)
+    if state.ended:
+        return ENDED
+    return WAIT if wait else START
+
+
+@njit
+def start_cycle(plan, state, log, script):  # type: ignore[no-untyped-def]
+    """Actual day 1: level decision, exits assessed ahead, AE draws of the new cycle."""
+    record_delay(state, state.day - state.planned_day)
+    decide_level(plan, state, log)
+    if state.ended:
+        return
+    state.cycle = state.asked_cycle
+    state.cycle_start[state.cycle] = state.day
+    state.level_of_cycle[state.cycle] = state.level
+    state.planned_day = state.day + plan.cycle_days
+    assess_ahead(plan, state)
+    if not state.ended:
+        draw_events(plan, state, script)
+
+
+@njit
+def account_for_dose(plan, state, given):  # type: ignore[no-untyped-def]
+    """Add a planned dose, given or withheld, to the sums; losses are against the reference dose.
+
+    What the reference exceeds the highest level so far by is not escalated, what that
+    exceeds the present level by is reduced, what is withheld is held.
+    """
+    level_ug = plan.level_ug[state.level]
+    highest_ug = plan.level_ug[state.highest_level]
+    state.loss_not_escalated_ug += plan.reference_ug - highest_ug
+    state.loss_reduced_ug += highest_ug - level_ug
+    if given:
+        state.given_ug += level_ug
+        if state.day <= plan.benefit_days:
+            state.given_benefit_ug += level_ug
+        state.last_dose_day = state.day
+    else:
+        state.loss_held_ug += level_ug
+        state.n_withheld += 1
+
+
+@njit
+def give_dose(plan, state, log, is_visit):  # type: ignore[no-untyped-def]
+    """Dose rules where it is a visit, then the dose; return 1 given, 0 withheld, -1 ended."""
+    if state.hold_rule < 0:
+        resume_dosing(plan, state)
+        if state.ended:
+            return -1
+        if is_visit:
+            ask_rules(plan, state, log, AT_DOSE, ASK_DOSE)
+            state.ask += 1
+            if state.ended:
+                return -1
+    given = int(state.hold_rule < 0 and state.skip_rule < 0)
+    account_for_dose(plan, state, given)
+    if not given:
+        held = state.hold_rule >= 0
+        rule = state.hold_rule if held else state.skip_rule
+        related = state.hold_related if held else state.skip_related
+        remember(state, MISSED, state.cycle, rule, related, 0)
+    state.skip_rule = -1
+    return given
+
+
+@njit
+def next_recheck(plan, state):  # type: ignore[no-untyped-def]
+    """Return the next day on which a waiting cycle start is asked about.
+
+    Every recheck_days from the planned day, and on the days when a limit is reached.
+    """
+    waited = state.day - state.planned_day
+    day = state.planned_day + (waited // plan.recheck_days + 1) * plan.recheck_days
+    limit = state.planned_day + plan.max_delay_days
+    if state.day < limit < day:
+        day = limit
+    limit = state.planned_day + state.delay_ordered_days
+    if state.day < limit < day:
+        day = limit
+    for rule in range(plan.n_rules):
+        if (state.gate_fired >> rule) & 1:
+            limit = state.planned_day + plan.rule_max_days[rule]
+            if state.day < limit < day:
+                day = limit
+    if state.hold_rule >= 0:
+        limit = state.hold_day + plan.max_hold_days
+        if state.day < limit < day:
+            day = limit
+    return day
+
+
+@njit
+def hold_limit_day(plan, state):  # type: ignore[no-untyped-def]
+    """Return the day on which the open hold reaches its limit; 0 when no hold is open."""
+    if state.hold_rule < 0:
+        return 0
+    return state.hold_day + plan.max_hold_days
+
+
+@njit
+def nothing_waits(plan, state):  # type: ignore[no-untyped-def]
+    """Say whether no event is open, no dose held, and no change or delay due."""
+    return (
+        state.first_open_event == state.n_events
+        and state.hold_rule < 0
+        and state.resume_down == 0
+        and state.due_down == 0
+        and state.due_level < 0
+        and state.delay_ordered_days == 0
+    )
+
+
+@njit
+def next_cycle_is_quiet(plan, state):  # type: ignore[no-untyped-def]
+    """Say whether the next cycle can bring nothing but its doses, so that no rule need be asked.
+
+    Holds when nothing waits, the screen has shown that no event and no exit is drawn, and no
+    rule could act without an event. Then `pass_quiet_cycle` is all that happens.
+    """
+    cycle = state.cycle + 1
+    if cycle > plan.max_cycles or state.planned_day > plan.max_days:
+        return False
+    if ((state.exit_cycles >> cycle) | (plan.busy_cycles >> cycle)) & 1:
+        return False
+    if (state.exit_cycles >> state.cycle) & 1 and state.cycle >= 1:
+        return False
+    if state.planned_day - 1 - state.assessed_to_day not in (0, plan.cycle_days):
+        return False
+    for kind in range(plan.n_kinds):
+        if (state.candidate_cycles[kind] >> cycle) & 1:
+            return False
+    return nothing_waits(plan, state)
+
+
+@njit
+def pass_quiet_cycle(plan, state):  # type: ignore[no-untyped-def]
+    """Give every dose of the next cycle, as the full course of the day would."""
+    state.cycle += 1
+    state.asked_cycle = state.cycle
+    state.day = state.planned_day
+    state.assessed_to_day = state.planned_day - 1
+    state.assessed_ahead_to_day = state.planned_day - 1 + plan.cycle_days
+    state.cycle_start[state.cycle] = state.day
+    state.level_of_cycle[state.cycle] = state.level
+    state.planned_day = state.day + plan.cycle_days
+    level_ug = plan.level_ug[state.level]
+    highest_ug = plan.level_ug[state.highest_level]
+    state.loss_not_escalated_ug += plan.n_doses * (plan.reference_ug - highest_ug)
+    state.loss_reduced_ug += plan.n_doses * (highest_ug - level_ug)
+    state.given_ug += plan.n_doses * level_ug
+    if state.planned_day - 1 <= plan.benefit_days:
+        state.given_benefit_ug += plan.n_doses * level_ug
+    else:
+        for point in range(plan.n_points):
+            day = state.cycle_start[state.cycle] + plan.point_day[point] - 1
+            if plan.point_dose[point] > 0 and day <= plan.benefit_days:
+                state.given_benefit_ug += level_ug
+    state.last_dose_day = state.cycle_start[state.cycle] + plan.last_dose_day - 1

@@ -1,0 +1,125 @@
+"""The course of adverse events: draws of a new cycle, onset, length, cause and attribution.
+
+All four draws of one event sit in one addressed block, so an event costs one block.
+Scripted events enter here, where the draws do.
+"""
+
+from sim.codes import DurationLaw, Recurrence, Status
+from sim.model.draws import uniform_of_word, word_of_cycle, words_at
+from sim.model.elementary import exp, normal_quantile
+from sim.model.jit import njit
+from sim.model.risk import cycle_hazards, drug_threshold, grade_of_word
+
+PENDING = int(Status.PENDING)
+ACTIVE = int(Status.ACTIVE)
+RECOVERED = int(Status.RECOVERED)
+AFTER_RECOVERY = int(Recurrence.AFTER_RECOVERY)
+NEVER = int(Recurrence.NEVER)
+LOG_NORMAL = int(DurationLaw.LOG_NORMAL)
+FIXED = int(DurationLaw.FIXED)
+
+
+@njit
+def is_at_risk(plan, state, kind):  # type: ignore[no-untyped-def]
+    """Say whether a kind is drawn in the cycle that starts now."""
+    if plan.recurrence[kind] == NEVER:
+        return not (state.had_kind >> kind) & 1
+    if plan.recurrence[kind] == AFTER_RECOVERY:
+        for event in range(state.first_open_event, state.n_events):
+            if state.event_kind[event] == kind and state.event_status[event] != RECOVERED:
+                return False
+    return True
+
+
+@njit
+def onset_day(plan, kind, word):  # type: ignore[no-untyped-def]
+    """Return the day of the cycle, from 1, on which an event begins."""
+    day = 1
+    while word >= plan.onset[kind, day]:
+        day += 1
+    return day
+
+
+@njit
+def duration_days(plan, kind, grade, day_of_cycle, word):  # type: ignore[no-untyped-def]
+    """Return the length of an event in whole days, at least 1."""
+    law = plan.duration_law[kind, grade]
+    if law == LOG_NORMAL:
+        z = normal_quantile(uniform_of_word(word))
+        days = plan.duration_median[kind, grade] * exp(plan.duration_sd[kind, grade] * z)
+        whole = int(min(days, 100_000.0))
+        if whole < days:
+            whole += 1
+        return max(whole, 1)
+    if law == FIXED:
+        return int(plan.duration_median[kind, grade])
+    return max(plan.cycle_days - day_of_cycle + 1, 1)
+
+
+@njit
+def add_event(  # type: ignore[no-untyped-def]
+    plan, state, kind, cycle, onset, end, grade, is_drug, is_related
+):
+    """Append one adverse event to the patient's ledger, not yet begun."""
+    event = state.n_events
+    state.event_kind[event] = kind
+    state.event_cycle[event] = cycle
+    state.event_onset[event] = onset
+    state.event_end[event] = end
+    state.event_grade[event] = grade
+    state.event_drug[event] = is_drug
+    state.event_related[event] = is_related
+    state.event_level[event] = state.level
+    state.event_status[event] = PENDING
+    state.event_known_day[event] = 0
+    state.event_asked[event] = 0
+    state.had_kind |= 1 << kind
+    state.n_events = event + 1
+
+
+@njit
+def draw_kind(plan, state, kind, word):  # type: ignore[no-untyped-def]
+    """Decide by the word of a kind whether it occurs in the cycle now starting; add it if so."""
+    cycle = state.cycle
+    background, drug = cycle_hazards(plan, state, kind, cycle)
+    grade = grade_of_word(plan, kind, word, state.frailty * (background + drug))
+    if grade == 0:
+        return
+    stream = plan.course_stream[kind]
+    w_onset, w_cause, w_called, w_length = words_at(plan, state.patient, stream, cycle - 1)
+    day = onset_day(plan, kind, w_onset)
+    is_drug = w_cause < drug_threshold(plan, state, kind, background, drug, cycle)
+    called = plan.sensitivity[kind] if is_drug else plan.false_positive[kind]
+    onset = state.cycle_start[cycle] + day - 1
+    end = onset + duration_days(plan, kind, grade, day, w_length) - 1
+    add_event(plan, state, kind, cycle, onset, end, grade, int(is_drug), int(w_called < called))
+
+
+@njit
+def draw_events(plan, state, script):  # type: ignore[no-untyped-def]
+    """Draw, or take from the script, the adverse events of the cycle that starts now.
+
+    A script row is (cycle, kind, day of cycle, duration, grade, caused by drug, related).
+    """
+    if state.scripted:
+        for row in range(script.shape[0]):
+            if script[row, 0] == state.cycle:
+                onset = state.cycle_start[state.cycle] + script[row, 2] - 1
+                add_event(
+                    plan,
+                    state,
+                    script[row, 1],
+                    state.cycle,
+                    onset,
+                    onset + script[row, 3] - 1,
+                    script[row, 4],
+                    script[row, 5],
+                    script[row, 6],
+                )
+        return
+    for kind in range(plan.n_kinds):
+        if (state.candidate_cycles[kind] >> state.cycle) & 1 and is_at_risk(plan, state, kind):
+            stream = plan.kind_stream[kind]
+            draw_kind(
+                plan, state, kind, word_of_cycle(plan, state.patient, stream, state.cycle, 0)
+            )

@@ -1,0 +1,353 @@
+"""The shape of what engines hold: the plan, one patient's state, one patient's outcome.
+
+All three are records of fixed shape, so that a scenario of any size runs through the same
+compiled code. Limits are stated here and checked when a scenario is compiled.
+Cycles count from 1 and days from 1 (the first dose) everywhere; cycle c uses index c.
+"""
+
+import numpy as np
+
+MAX_KINDS = 12
+MAX_LEVELS = 12
+MAX_CYCLES = 63
+CYCLE_SLOTS = MAX_CYCLES + 1
+MAX_CYCLE_DAYS = 126
+MAX_DOSE_DAYS = 28
+MAX_POINTS = 2 * MAX_DOSE_DAYS
+MAX_RULES = 32
+MAX_CLAUSES = 96
+MAX_OPERATIONS = 192
+MAX_EXITS = 6
+MAX_STEPS = 8
+MAX_CHOICES = 4
+GRADES = 6
+CAUSES = 6
+MAX_EVENTS = MAX_KINDS * MAX_CYCLES
+MAX_HISTORY = MAX_CYCLES * (MAX_DOSE_DAYS + 6)
+UNLIMITED = 1_000_000
+SCREEN_BINS = 1024
+ALL_CYCLES = -1  # every bit set
+
+_integer = np.int64
+_real = np.float64
+
+PLAN = np.dtype(
+    [
+        # random numbers
+        ("seed_low", _integer),
+        ("seed_high", _integer),
+        ("parameter_draw", _integer),
+        ("cl_f_stream", _integer),
+        ("frailty_stream", _integer),
+        ("bsa_stream", _integer),
+        # posology and calendar
+        ("n_levels", _integer),
+        ("level_mg", _real, (MAX_LEVELS,)),
+        ("level_ug", _integer, (MAX_LEVELS,)),
+        ("start_level", _integer),
+        ("target_level", _integer),
+        ("reference_ug", _integer),
+        ("cycle_days", _integer),
+        ("max_cycles", _integer),
+        ("max_days", _integer),
+        ("n_doses", _integer),
+        ("last_dose_day", _integer),  # of the cycle
+        ("n_points", _integer),  # days of the cycle with a dose or a visit, ascending
+        ("point_day", _integer, (MAX_POINTS,)),
+        ("point_dose", _integer, (MAX_POINTS,)),  # ordinal of the dose, 0 for none
+        ("point_visit", _integer, (MAX_POINTS,)),
+        # exposure
+        ("cl_f_typical", _real),
+        ("cl_f_sd_log", _real),
+        ("auc_per_mg", _real),  # A = auc_per_mg * mg / (CL/F), ng*h/mL per day
+        ("per_m2", _integer),
+        ("bsa_mean", _real),
+        ("bsa_sd", _real),
+        ("bsa_low", _real),
+        ("bsa_high", _real),
+        ("n_accumulation", _integer),  # 0 = steady state
+        ("accumulation", _real, (CYCLE_SLOTS,)),
+        # risk
+        ("clock", _integer),
+        ("weight", _real, (CYCLE_SLOTS,)),
+        ("frailty_variance", _real),
+        ("frailty_log_gamma", _real),
+        ("n_kinds", _integer),
+        ("kind_stream", _integer, (MAX_KINDS,)),
+        ("course_stream", _integer, (MAX_KINDS,)),
+        ("kind_class", _integer, (MAX_KINDS,)),
+        ("counting_grade", _integer, (MAX_KINDS,)),
+        ("has_slope", _integer, (MAX_KINDS,)),
+        ("intercept", _real, (MAX_KINDS,)),
+        ("slope", _real, (MAX_KINDS,)),
+        ("constant_hazard", _real, (MAX_KINDS,)),  # course hazard without a slope
+        ("background_hazard", _real, (MAX_KINDS,)),  # course hazard at zero exposure
+        ("drug_share", _real, (MAX_KINDS,)),  # below 0: the hazard's own share
+        ("setting_multiplier", _real, (MAX_KINDS,)),
+        ("recurrence", _integer, (MAX_KINDS,)),
+        ("grade_share", _real, (MAX_KINDS, GRADES)),
+        ("sensitivity", _integer, (MAX_KINDS,)),  # thresholds on 32-bit words
+        ("false_positive", _integer, (MAX_KINDS,)),
+        ("onset", _integer, (MAX_KINDS, MAX_CYCLE_DAYS + 1)),  # thresholds of P(day <= d)
+        ("duration_law", _integer, (MAX_KINDS, GRADES)),
+        ("duration_median", _real, (MAX_KINDS, GRADES)),
+        ("duration_sd", _real, (MAX_KINDS, GRADES)),
+        # clinical benefit
+        ("has_benefit", _integer),
+        ("benefit_intercept", _real),
+        ("benefit_slope", _real),
+        ("benefit_days", _integer),
+        # exits
+        ("n_exits", _integer),
+        ("exit_stream", _integer, (MAX_EXITS,)),
+        ("exit_cause", _integer, (MAX_EXITS,)),
+        ("exit_hazard", _real, (MAX_EXITS,)),  # of the first nominal cycle
+        ("exit_shape", _real, (MAX_EXITS,)),
+        ("exit_slope", _real, (MAX_EXITS,)),
+        ("exit_reference_auc", _real),
+        ("exit_before_ae", _integer, (MAX_EXITS,)),
+        # limits and readings of the policy
+        ("seen_at_onset", _integer),
+        ("order_by_file", _integer),
+        ("stay_at_lowest", _integer),
+        ("recheck_days", _integer),
+        ("max_delay_days", _integer),
+        ("max_hold_days", _integer),
+        ("max_reductions", _integer),
+        ("follow_up_days", _integer),  # AEs count this long after the last dose; 0 = to the stop
+        # rules
+        ("n_rules", _integer),
+        ("rules_about_new", _integer),  # bit r: rule r must be asked once about every event
+        ("rule_at", _integer, (MAX_RULES,)),
+        ("rule_is_stop", _integer, (MAX_RULES,)),  # nothing but stop: asked at every ask
+        ("rule_is_gate", _integer, (MAX_RULES,)),
+        ("rule_raises", _integer, (MAX_RULES,)),
+        ("rule_needs_event", _integer, (MAX_RULES,)),  # cannot hold without a live or new event
+        ("rule_cycles", _integer, (MAX_RULES,)),  # bit c: asked in cycle c
+        ("rule_days", _integer, (MAX_RULES, MAX_CYCLE_DAYS + 1)),
+        ("rule_stream", _integer, (MAX_RULES,)),
+        ("rule_kind_stream", _integer, (MAX_RULES, MAX_KINDS)),
+        ("rule_when", _integer, (MAX_RULES, 2)),  # first operation and number of operations
+        ("rule_until", _integer, (MAX_RULES, 2)),
+        ("rule_first_clause", _integer, (MAX_RULES,)),
+        ("rule_threshold", _integer, (MAX_RULES,)),
+        ("rule_n_choices", _integer, (MAX_RULES,)),
+        ("choice_threshold", _integer, (MAX_RULES, MAX_CHOICES)),
+        ("choice_action", _integer, (MAX_RULES, MAX_CHOICES)),
+        ("choice_argument", _integer, (MAX_RULES, MAX_CHOICES)),
+        ("rule_n_steps", _integer, (MAX_RULES,)),
+        ("step_action", _integer, (MAX_RULES, MAX_STEPS)),
+        ("step_argument", _integer, (MAX_RULES, MAX_STEPS)),
+        ("rule_n_resume", _integer, (MAX_RULES,)),
+        ("resume_down", _integer, (MAX_RULES, MAX_STEPS)),
+        ("rule_max_days", _integer, (MAX_RULES,)),
+        ("rule_then", _integer, (MAX_RULES,)),
+        ("rule_then_down", _integer, (MAX_RULES,)),
+        ("rule_max_fires", _integer, (MAX_RULES,)),
+        ("rule_lock_cycles", _integer, (MAX_RULES,)),
+        ("rule_caps", _integer, (MAX_RULES,)),
+        ("rule_route", _integer, (MAX_RULES,)),
+        ("longest_log", _integer),  # rows that one patient's decisions can need
+        # clauses and compiled conditions
+        ("n_clauses", _integer),
+        ("clause_type", _integer, (MAX_CLAUSES,)),
+        ("clause_counts_for_attribution", _integer, (MAX_CLAUSES,)),
+        ("clause_kind", _integer, (MAX_CLAUSES,)),  # kind, history or value; -1 any kind
+        ("clause_class", _integer, (MAX_CLAUSES,)),
+        ("clause_related", _integer, (MAX_CLAUSES,)),
+        ("clause_state", _integer, (MAX_CLAUSES,)),
+        ("clause_onset_only", _integer, (MAX_CLAUSES,)),
+        ("clause_grade", _integer, (MAX_CLAUSES, 2)),  # lowest and highest that match
+        ("clause_count", _integer, (MAX_CLAUSES, 2)),
+        ("clause_days", _integer, (MAX_CLAUSES, 2)),
+        ("clause_window", _integer, (MAX_CLAUSES,)),
+        ("clause_window_range", _integer, (MAX_CLAUSES, 2)),
+        ("clause_rule", _integer, (MAX_CLAUSES,)),
+        ("clause_at_lowest", _integer, (MAX_CLAUSES,)),
+        ("clause_value", _real, (MAX_CLAUSES, 2)),
+        ("n_operations", _integer),
+        ("operation", _integer, (MAX_OPERATIONS,)),
+        ("operand", _integer, (MAX_OPERATIONS,)),
+        # screening: upper bounds of a cycle's hazard, see model/screen.py
+        ("screen_bins", _integer),  # 0: every cycle is a candidate
+        ("screen_low", _real, (MAX_KINDS, SCREEN_BINS)),
+        ("screen_rise", _real, (MAX_KINDS, SCREEN_BINS)),
+        ("screen_low_weight", _real, (CYCLE_SLOTS,)),
+        ("screen_rise_weight", _real, (CYCLE_SLOTS,)),
+        ("exit_threshold", _integer, (MAX_EXITS,)),  # of a nominal cycle; 2^32: not constant
+        ("busy_cycles", _integer),  # bit c: some rule may act in cycle c without an event
+    ],
+    align=True,
+)
+
+STATE = np.dtype(
+    [
+        ("patient", _integer),
+        ("scripted", _integer),  # events come from a script instead of draws
+        ("candidate_cycles", _integer, (MAX_KINDS,)),  # bit c: the draw of cycle c is looked at
+        ("exit_cycles", _integer),  # bit c: exits of cycle c are looked at
+        ("cl_f", _real),
+        ("bsa", _real),
+        ("frailty", _real),
+        ("level_auc", _real, (MAX_LEVELS,)),
+        ("course_hazard", _real, (MAX_KINDS, MAX_LEVELS)),
+        ("course_hazard_known", _integer, (MAX_KINDS,)),
+        # where the patient stands
+        ("day", _integer),
+        ("cycle", _integer),  # the cycle running, 0 before the first dose
+        ("asked_cycle", _integer),  # the cycle that rules are asked for
+        ("ask", _integer),  # ordinal of the ask within the asked cycle
+        ("planned_day", _integer),  # planned day 1 of the next cycle
+        ("level", _integer),
+        ("cycle_start", _integer, (CYCLE_SLOTS + 1,)),
+        ("level_of_cycle", _integer, (CYCLE_SLOTS + 1,)),
+        ("assessed_to_day", _integer),
+        ("assessed_ahead_to_day", _integer),
+        # layers of exposure, for the clocks
+        ("n_layers", _integer),
+        ("layer_level", _integer, (CYCLE_SLOTS,)),
+        ("layer_cycle", _integer, (CYCLE_SLOTS,)),
+        ("last_increase_cycle", _integer),
+        # adverse events, in the order drawn
+        ("n_events", _integer),
+        ("first_open_event", _integer),  # all before it are recovered and fully asked about
+        ("event_kind", np.int32, (MAX_EVENTS,)),
+        ("event_cycle", np.int32, (MAX_EVENTS,)),
+        ("event_onset", np.int32, (MAX_EVENTS,)),
+        ("event_end", np.int32, (MAX_EVENTS,)),
+        ("event_grade", np.int32, (MAX_EVENTS,)),
+        ("event_drug", np.int32, (MAX_EVENTS,)),
+        ("event_related", np.int32, (MAX_EVENTS,)),
+        ("event_level", np.int32, (MAX_EVENTS,)),
+        ("event_status", np.int32, (MAX_EVENTS,)),
+        ("event_known_day", np.int32, (MAX_EVENTS,)),
+        ("event_asked", _integer, (MAX_EVENTS,)),  # bit r: rule r has been asked about it
+        ("had_kind", _integer),  # bit k: kind k has occurred
+        # what has been done to the dose
+        ("n_history", _integer),
+        ("history_kind", np.int32, (MAX_HISTORY,)),
+        ("history_cycle", np.int32, (MAX_HISTORY,)),
+        ("history_day", np.int32, (MAX_HISTORY,)),
+        ("history_rule", np.int32, (MAX_HISTORY,)),
+        ("history_related", np.int32, (MAX_HISTORY,)),
+        ("history_days", np.int32, (MAX_HISTORY,)),
+        ("history_level", np.int32, (MAX_HISTORY,)),
+        ("hold_rule", _integer),  # -1: no hold open
+        ("hold_day", _integer),
+        ("hold_related", _integer),
+        ("skip_rule", _integer),  # -1: nothing skipped today
+        ("skip_related", _integer),
+        ("resume_down", _integer),
+        ("resume_rule", _integer),
+        ("resume_related", _integer),
+        ("due_down", _integer),
+        ("due_level", _integer),  # -1: none
+        ("due_rule", _integer),
+        ("due_related", _integer),
+        ("delay_ordered_days", _integer),
+        ("delay_rule", _integer),
+        ("delay_related", _integer),
+        ("ordered_rule", _integer),
+        ("ordered_related", _integer),
+        ("gate_fired", _integer),
+        ("rule_fires", _integer, (MAX_RULES,)),
+        ("rule_holds", _integer, (MAX_RULES,)),
+        ("rule_asks", _integer, (MAX_RULES,)),
+        ("clause_held", _integer, (MAX_CLAUSES,)),
+        ("lock_to_cycle", _integer),
+        ("level_before_reduction", _integer),
+        ("n_reductions", _integer),
+        ("last_change_day", _integer),
+        ("escalated_cycle", _integer),
+        ("highest_level", _integer),
+        # doses
+        ("given_ug", _integer),
+        ("given_benefit_ug", _integer),
+        ("n_withheld", _integer),
+        ("last_dose_day", _integer),
+        ("loss_not_escalated_ug", _integer),
+        ("loss_reduced_ug", _integer),
+        ("loss_held_ug", _integer),
+        # the end
+        ("ended", _integer),
+        ("cause", _integer),
+        ("route", _integer),
+        ("end_rule", _integer),
+        ("last_day", _integer),
+        # scratch of one ask
+        ("match_related", _integer),
+        ("match_clauses", _integer),
+        ("n_log", _integer),
+        ("n_dose_rows", _integer),
+    ],
+    align=True,
+)
+
+OUTCOME = np.dtype(
+    [
+        ("patient", _integer),
+        ("last_cycle", _integer),
+        ("last_day", _integer),
+        ("cause", _integer),
+        ("route", _integer),
+        ("escalated_cycle", _integer),  # 0 = never
+        ("first_reduction_cycle", _integer),
+        ("first_modification_cycle", _integer),
+        ("level_of_cycle", np.int8, (CYCLE_SLOTS,)),  # -1 = off treatment
+        ("first_event_cycle", np.int8, (MAX_KINDS, GRADES)),  # by grade at least; 0 = never
+        ("first_any_cycle", _integer),
+        ("events", np.int16, (MAX_KINDS,)),
+        ("related_events", np.int16, (MAX_KINDS,)),
+        ("interruptions", _integer),
+        ("delays", _integer),
+        ("delay_days", _integer),
+        ("longest_delay", _integer),
+        ("holds", _integer),
+        ("reductions", _integer),
+        ("rule_asks", np.int16, (MAX_RULES,)),
+        ("rule_fires", np.int16, (MAX_RULES,)),
+        ("clause_held", np.int16, (MAX_CLAUSES,)),
+        ("toxicity_days", _integer, (2,)),  # grade 2 and 3 or higher
+        ("given_ug", _integer),
+        ("given_mg", _real),
+        ("loss_not_escalated_ug", _integer),
+        ("loss_reduced_ug", _integer),
+        ("loss_held_ug", _integer),
+        ("loss_delayed_ug", _integer),
+        ("loss_stopped_ug", _integer),
+        ("auc_per_day", _real),
+        ("benefit", _real),
+    ],
+    align=True,
+)
+
+LOG_COLUMNS = (
+    "patient",
+    "cycle",
+    "day",
+    "ask",
+    "rule",
+    "kind",
+    "holds",
+    "fired",
+    "won",
+    "clauses",
+    "action",
+    "argument",
+    "level_before",
+    "level_after",
+)
+DOSE_COLUMNS = ("patient", "cycle", "dose", "day", "level", "given", "rule", "related")
+EVENT_COLUMNS = (
+    "patient",
+    "cycle",
+    "kind",
+    "onset_day",
+    "end_day",
+    "grade",
+    "caused_by_drug",
+    "related",
+    "known_day",
+    "level",
+)
+DISPOSITION_COLUMNS = ("patient", "last_cycle", "day", "cause", "route", "rule")

@@ -1,0 +1,176 @@
+"""One patient's outcome: what all endpoints are counted from, read off the finished course.
+
+The same record is rebuilt from the four history tables in `sim/endpoints.py`; tests hold
+the two equal, so that a run without histories reports what its histories would.
+"""
+
+from sim.codes import History
+from sim.model.elementary import expit
+from sim.model.jit import njit
+from sim.model.layout import CYCLE_SLOTS, GRADES
+
+MISSED = int(History.MISSED)
+HELD = int(History.HOLD)
+DELAYED = int(History.DELAY)
+REDUCTION = int(History.REDUCTION)
+COMPLETED = 0
+
+
+@njit
+def drop_uncounted_events(plan, state):  # type: ignore[no-untyped-def]
+    """Forget events that begin after the stop day, or after 30 days from the last dose."""
+    if not state.ended:
+        return
+    last = state.last_day
+    if plan.follow_up_days > 0:
+        last = max(last, state.last_dose_day + plan.follow_up_days)
+    kept = state.n_events
+    for event in range(state.n_events):
+        if state.event_onset[event] > last:
+            kept = event
+            break
+    for event in range(kept, state.n_events):
+        if state.event_onset[event] > last:
+            continue
+        state.event_kind[kept] = state.event_kind[event]
+        state.event_cycle[kept] = state.event_cycle[event]
+        state.event_onset[kept] = state.event_onset[event]
+        state.event_end[kept] = state.event_end[event]
+        state.event_grade[kept] = state.event_grade[event]
+        state.event_drug[kept] = state.event_drug[event]
+        state.event_related[kept] = state.event_related[event]
+        state.event_level[kept] = state.event_level[event]
+        state.event_known_day[kept] = state.event_known_day[event]
+        kept += 1
+    state.n_events = kept
+
+
+@njit
+def toxicity_days(state, grade):  # type: ignore[no-untyped-def]
+    """Return the days on treatment with an active event of this grade or higher.
+
+    Events are visited by their next uncovered day, so that a day counts once.
+    """
+    covered = 0
+    total = 0
+    while True:
+        best = -1
+        best_from = 0
+        for event in range(state.n_events):
+            if state.event_grade[event] < grade or state.event_end[event] <= covered:
+                continue
+            start = max(state.event_onset[event], covered + 1)
+            if start > state.last_day:
+                continue
+            if best < 0 or start < best_from:
+                best = event
+                best_from = start
+        if best < 0:
+            return total
+        end = min(state.event_end[best], state.last_day)
+        total += end - best_from + 1
+        covered = end
+
+
+@njit
+def _collect_events(plan, state, out):  # type: ignore[no-untyped-def]
+    out.first_any_cycle = 0
+    for kind in range(plan.n_kinds):
+        out.events[kind] = 0
+        out.related_events[kind] = 0
+        for grade in range(GRADES):
+            out.first_event_cycle[kind, grade] = 0
+    for event in range(state.n_events):
+        kind = state.event_kind[event]
+        cycle = state.event_cycle[event]
+        out.events[kind] += 1
+        out.related_events[kind] += state.event_related[event]
+        if out.first_any_cycle == 0 or cycle < out.first_any_cycle:
+            out.first_any_cycle = cycle
+        for grade in range(1, state.event_grade[event] + 1):
+            if out.first_event_cycle[kind, grade] == 0:
+                out.first_event_cycle[kind, grade] = cycle
+    out.toxicity_days[0] = 0
+    out.toxicity_days[1] = 0
+    if state.n_events > 0:
+        out.toxicity_days[0] = toxicity_days(state, 2)
+        out.toxicity_days[1] = toxicity_days(state, 3)
+
+
+@njit
+def _collect_history(state, out):  # type: ignore[no-untyped-def]
+    out.interruptions = 0
+    out.holds = 0
+    out.delays = 0
+    out.delay_days = 0
+    out.longest_delay = 0
+    out.reductions = 0
+    out.first_reduction_cycle = 0
+    out.first_modification_cycle = 0
+    for entry in range(state.n_history):
+        kind = state.history_kind[entry]
+        cycle = state.history_cycle[entry]
+        if kind == MISSED:
+            out.interruptions += 1
+        elif kind == HELD:
+            out.holds += 1
+        elif kind == DELAYED:
+            out.delays += 1
+            out.delay_days += state.history_days[entry]
+            out.longest_delay = max(out.longest_delay, state.history_days[entry])
+        elif kind == REDUCTION:
+            out.reductions += 1
+            if out.first_reduction_cycle == 0:
+                out.first_reduction_cycle = cycle
+        if kind in (MISSED, DELAYED, REDUCTION) and out.first_modification_cycle == 0:
+            out.first_modification_cycle = cycle
+
+
+@njit
+def _collect_dose(plan, state, out):  # type: ignore[no-untyped-def]
+    out.given_ug = state.given_ug
+    out.given_mg = state.given_ug * 1e-3 * state.bsa
+    out.loss_not_escalated_ug = state.loss_not_escalated_ug
+    out.loss_reduced_ug = state.loss_reduced_ug
+    out.loss_held_ug = state.loss_held_ug
+    course_ug = plan.reference_ug * plan.n_doses * plan.max_cycles
+    rest = course_ug - state.given_ug - state.loss_not_escalated_ug
+    rest -= state.loss_reduced_ug + state.loss_held_ug
+    out.loss_delayed_ug = rest if state.cause == COMPLETED else 0
+    out.loss_stopped_ug = 0 if state.cause == COMPLETED else rest
+    out.auc_per_day = benefit_auc(plan, out.given_mg, state.cl_f, max(state.last_day, 1))
+    out.benefit = 0.0
+    if plan.has_benefit:
+        given_mg = state.given_benefit_ug * 1e-3 * state.bsa
+        auc = benefit_auc(plan, given_mg, state.cl_f, plan.benefit_days)
+        out.benefit = expit(plan.benefit_intercept + plan.benefit_slope * auc)
+
+
+@njit
+def benefit_auc(plan, given_mg, cl_f, days):  # type: ignore[no-untyped-def]
+    """Return AUC/day [ng*h/mL per day] of a total dose over days; a placebo gives 0."""
+    per_mg = plan.auc_per_mg * plan.cycle_days / plan.n_doses
+    return per_mg * given_mg / (cl_f * days)
+
+
+@njit
+def collect(plan, state, out):  # type: ignore[no-untyped-def]
+    """Fill the outcome record of a patient whose course has ended."""
+    out.patient = state.patient
+    out.last_cycle = state.cycle
+    out.last_day = state.last_day
+    out.cause = state.cause
+    out.route = state.route
+    out.escalated_cycle = state.escalated_cycle
+    for cycle in range(CYCLE_SLOTS):
+        out.level_of_cycle[cycle] = -1
+    for cycle in range(1, state.cycle + 1):
+        out.level_of_cycle[cycle] = state.level_of_cycle[cycle]
+    for rule in range(plan.n_rules):
+        out.rule_asks[rule] = state.rule_asks[rule]
+        out.rule_fires[rule] = state.rule_fires[rule]
+    for clause in range(plan.n_clauses):
+        out.clause_held[clause] = state.clause_held[clause]
+    _collect_events(plan, state, out)
+    _collect_history(state, out)
+    _collect_dose(plan, state, out)

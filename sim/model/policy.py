@@ -1,0 +1,479 @@
+"""The policy: the only place where a dose changes. Rules are data; this reads them.
+
+At an ask every rule of that occasion is considered and logged; one of those that fire wins
+(stop > hold = delay = skip > down > up, then file order, or file order alone) and acts.
+A firing counts, for lists and for max_fires, when it wins.
+"""
+
+from sim.codes import Action, Ask, Cause, History, Route, Then, When
+from sim.model.conditions import condition_holds
+from sim.model.draws import word_of_cycle
+from sim.model.jit import njit
+
+NO_ACTION = int(Action.NONE)
+UP = int(Action.UP)
+DOWN = int(Action.DOWN)
+SET = int(Action.SET)
+SKIP = int(Action.SKIP)
+DELAY = int(Action.DELAY)
+HOLD = int(Action.HOLD)
+STOP = int(Action.STOP)
+RESUME = int(Action.RESUME)
+AT_EVENT = int(When.EVENT)
+AT_CYCLE = int(When.CYCLE)
+ASK_EVENT = int(Ask.EVENT)
+ASK_STOP = int(Ask.STOP)
+ASK_GATE = int(Ask.GATE)
+ASK_LEVEL = int(Ask.LEVEL)
+ASK_DOSE = int(Ask.DOSE)
+ASK_UNTIL = int(Ask.UNTIL)
+MISSED = int(History.MISSED)
+HELD = int(History.HOLD)
+DELAYED = int(History.DELAY)
+REDUCTION = int(History.REDUCTION)
+INCREASE = int(History.INCREASE)
+ADVERSE_EVENT = int(Cause.ADVERSE_EVENT)
+ROUTE_MAX_DELAY = int(Route.MAX_DELAY)
+ROUTE_MAX_HOLD = int(Route.MAX_HOLD)
+ROUTE_BELOW_LOWEST = int(Route.BELOW_LOWEST)
+ROUTE_MAX_REDUCTIONS = int(Route.MAX_REDUCTIONS)
+THEN_DOWN = int(Then.DOWN)
+THEN_STOP = int(Then.STOP)
+
+
+@njit
+def end_treatment(state, cause, route, rule, last_day):  # type: ignore[no-untyped-def]
+    """End treatment; the first reason stays."""
+    if not state.ended:
+        state.ended = 1
+        state.cause = cause
+        state.route = route
+        state.end_rule = rule
+        state.last_day = last_day
+
+
+@njit
+def remember(state, kind, cycle, rule, related, days):  # type: ignore[no-untyped-def]
+    """Enter what has been done to the dose into the patient's history."""
+    entry = state.n_history
+    state.history_kind[entry] = kind
+    state.history_cycle[entry] = cycle
+    state.history_day[entry] = state.day
+    state.history_rule[entry] = rule
+    state.history_related[entry] = related
+    state.history_days[entry] = days
+    state.history_level[entry] = state.level
+    state.n_history = entry + 1
+
+
+@njit
+def _change_layers(state, level):  # type: ignore[no-untyped-def]
+    """An increase opens a layer; a reduction cuts those above it and keeps the others' starts."""
+    if level > state.level:
+        state.layer_level[state.n_layers] = level
+        state.layer_cycle[state.n_layers] = state.asked_cycle
+        state.n_layers += 1
+        state.last_increase_cycle = state.asked_cycle
+        return
+    while state.n_layers > 1 and state.layer_level[state.n_layers - 2] >= level:
+        state.n_layers -= 1
+    state.layer_level[state.n_layers - 1] = min(state.layer_level[state.n_layers - 1], level)
+
+
+@njit
+def change_level(plan, state, level, rule, related):  # type: ignore[no-untyped-def]
+    """Move to another level; below the lowest, stop or stay. The only function that does."""
+    if level < 0:
+        if not plan.stay_at_lowest:
+            end_treatment(state, ADVERSE_EVENT, ROUTE_BELOW_LOWEST, rule, state.day)
+            return
+        level = 0
+    if level == state.level:
+        return
+    if level < state.level and state.n_reductions >= plan.max_reductions:
+        end_treatment(state, ADVERSE_EVENT, ROUTE_MAX_REDUCTIONS, rule, state.day)
+        return
+    remember(
+        state, REDUCTION if level < state.level else INCREASE, state.asked_cycle, rule, related, 0
+    )
+    _change_layers(state, level)
+    if level < state.level:
+        state.n_reductions += 1
+        state.level_before_reduction = state.level
+    elif state.escalated_cycle == 0:
+        state.escalated_cycle = state.asked_cycle
+    state.level = level
+    state.highest_level = max(state.highest_level, level)
+    state.last_change_day = state.day
+
+
+@njit
+def _is_asked(plan, state, rule):  # type: ignore[no-untyped-def]
+    if not (plan.rule_cycles[rule] >> state.asked_cycle) & 1:
+        return False
+    if state.asked_cycle > state.cycle:
+        return plan.rule_days[rule, 1] != 0
+    day = state.day - state.cycle_start[state.cycle] + 1
+    return plan.rule_days[rule, min(day, plan.rule_days.shape[1] - 1)] != 0
+
+
+@njit
+def _word(plan, state, rule, event):  # type: ignore[no-untyped-def]
+    if event >= 0:
+        stream = plan.rule_kind_stream[rule, state.event_kind[event]]
+        return word_of_cycle(plan, state.patient, stream, state.event_cycle[event], 0)
+    stream = plan.rule_stream[rule]
+    return word_of_cycle(plan, state.patient, stream, state.asked_cycle, state.ask)
+
+
+@njit
+def _action_of(plan, state, rule, event):  # type: ignore[no-untyped-def]
+    """Return (action, argument) of a rule whose condition holds; NO_ACTION if its draw fails."""
+    n_choices = plan.rule_n_choices[rule]
+    if n_choices > 0:
+        word = _word(plan, state, rule, event)
+        for choice in range(n_choices):
+            if word < plan.choice_threshold[rule, choice]:
+                return plan.choice_action[rule, choice], plan.choice_argument[rule, choice]
+        return NO_ACTION, 0
+    if plan.rule_threshold[rule] < 1 << 32:
+        if _word(plan, state, rule, event) >= plan.rule_threshold[rule]:
+            return NO_ACTION, 0
+    step = min(state.rule_fires[rule], plan.rule_n_steps[rule] - 1)
+    return plan.step_action[rule, step], plan.step_argument[rule, step]
+
+
+@njit
+def _direction(state, action, argument):  # type: ignore[no-untyped-def]
+    """Return UP or DOWN for SET; other actions as they are."""
+    if action == SET:
+        return UP if argument > state.level else DOWN
+    return action
+
+
+@njit
+def _severity(plan, state, action, argument):  # type: ignore[no-untyped-def]
+    if plan.order_by_file:
+        return 1
+    direction = _direction(state, action, argument)
+    if direction == STOP:
+        return 4
+    if direction in (HOLD, DELAY, SKIP):
+        return 3
+    return 2 if direction == DOWN else 1
+
+
+@njit
+def write_log(log, state, ask, rule, event, holds, fired, action, argument):  # type: ignore[no-untyped-def]
+    """Write one row of the decision log; return its number, or -1 when nothing is recorded."""
+    if log.shape[0] == 0:
+        return -1
+    row = state.n_log
+    log[row, 0] = state.patient
+    log[row, 1] = state.asked_cycle
+    log[row, 2] = state.day
+    log[row, 3] = ask
+    log[row, 4] = rule
+    log[row, 5] = state.event_kind[event] if event >= 0 else -1
+    log[row, 6] = holds
+    log[row, 7] = fired
+    log[row, 8] = 0
+    log[row, 9] = state.match_clauses
+    log[row, 10] = action
+    log[row, 11] = argument
+    log[row, 12] = state.level
+    log[row, 13] = state.level
+    state.n_log = row + 1
+    return row
+
+
+@njit
+def consider(plan, state, log, rule, event, ask):  # type: ignore[no-untyped-def]
+    """Ask one rule; return (action or NO_ACTION, argument, row of the log)."""
+    first, length = plan.rule_when[rule, 0], plan.rule_when[rule, 1]
+    holds = condition_holds(plan, state, first, length, rule, event)
+    if plan.rule_raises[rule]:
+        state.rule_asks[rule] += 1
+        clause = plan.rule_first_clause[rule]
+        held = state.match_clauses
+        while held:
+            state.clause_held[clause] += held & 1
+            held >>= 1
+            clause += 1
+    action, argument = NO_ACTION, 0
+    if holds:
+        repeated = ask == ASK_GATE and (state.gate_fired >> rule) & 1
+        if repeated or state.rule_fires[rule] < plan.rule_max_fires[rule]:
+            action, argument = _action_of(plan, state, rule, event)
+    row = write_log(
+        log, state, ask, rule, event, int(holds), int(action != NO_ACTION), action, argument
+    )
+    return action, argument, row
+
+
+@njit
+def _finish(log, state, row):  # type: ignore[no-untyped-def]
+    if row >= 0:
+        log[row, 8] = 1
+        log[row, 13] = state.level
+
+
+@njit
+def open_hold(state, rule, related):  # type: ignore[no-untyped-def]
+    """Open a hold; it is counted when it opens."""
+    state.hold_rule = rule
+    state.hold_day = state.day
+    state.hold_related = related
+    state.rule_holds[rule] += 1
+    remember(state, HELD, state.asked_cycle, rule, related, 0)
+
+
+@njit
+def may_rise(plan, state, rule, level):  # type: ignore[no-untyped-def]
+    """Say whether an increase to a level is allowed by the ladder, locks and the rule's cap."""
+    if level >= plan.n_levels or state.asked_cycle <= state.lock_to_cycle:
+        return False
+    if plan.rule_caps[rule] and state.n_reductions > 0:
+        return level <= state.level_before_reduction
+    return True
+
+
+@njit
+def act(plan, state, action, argument, rule, related, ask):  # type: ignore[no-untyped-def]
+    """Carry out the winner of an ask; return False if an increase was refused."""
+    if action == STOP:
+        end_treatment(state, ADVERSE_EVENT, plan.rule_route[rule], rule, state.day)
+    elif action == HOLD:
+        open_hold(state, rule, related)
+    elif action == SKIP:
+        state.skip_rule = rule
+        state.skip_related = related
+    elif action == DELAY:
+        state.delay_ordered_days = max(state.delay_ordered_days, argument)
+        state.ordered_rule = rule
+        state.ordered_related |= related
+    elif ask == ASK_LEVEL:
+        level = argument if action == SET else state.level + (argument if action == UP else -argument)
+        if _direction(state, action, argument) == UP and not may_rise(plan, state, rule, level):
+            return False
+        change_level(plan, state, level, rule, related)
+    else:
+        if action == DOWN:
+            state.due_down += argument
+        else:
+            state.due_level = argument
+        state.due_rule = rule
+        state.due_related = related
+    state.rule_fires[rule] += 1
+    if plan.rule_lock_cycles[rule] > 0:
+        state.lock_to_cycle = max(
+            state.lock_to_cycle, state.asked_cycle + plan.rule_lock_cycles[rule]
+        )
+    return True
+
+
+@njit
+def ask_event_rules(plan, state, log):  # type: ignore[no-untyped-def]
+    """Ask event rules once about every event that is known; only stops while a hold is open."""
+    best, best_severity, best_argument, best_action, best_row, best_related = -1, 0, 0, 0, -1, 0
+    for rule in range(plan.n_rules):
+        if plan.rule_at[rule] != AT_EVENT:
+            continue
+        if state.hold_rule >= 0 and not plan.rule_is_stop[rule]:
+            continue
+        if not _is_asked(plan, state, rule):
+            continue
+        for event in range(state.first_open_event, state.n_events):
+            if state.event_known_day[event] == 0 or (state.event_asked[event] >> rule) & 1:
+                continue
+            action, argument, row = consider(plan, state, log, rule, event, ASK_EVENT)
+            state.event_asked[event] |= 1 << rule
+            if action == NO_ACTION:
+                continue
+            severity = _severity(plan, state, action, argument)
+            if severity > best_severity:
+                best, best_severity, best_row = rule, severity, row
+                best_action, best_argument = action, argument
+                best_related = state.match_related
+    if best >= 0:
+        act(plan, state, best_action, best_argument, best, best_related, ASK_EVENT)
+        _finish(log, state, best_row)
+
+
+@njit
+def mark_asked(state, rule):  # type: ignore[no-untyped-def]
+    """A rule has now been asked about every known event; none is new to it any more."""
+    for event in range(state.first_open_event, state.n_events):
+        if state.event_known_day[event] > 0:
+            state.event_asked[event] |= 1 << rule
+
+
+@njit
+def can_skip(plan, state, log, rule):  # type: ignore[no-untyped-def]
+    """Say whether a rule need not be evaluated: nothing it needs exists and no row is wanted."""
+    return (
+        log.shape[0] == 0
+        and plan.rule_needs_event[rule]
+        and state.first_open_event == state.n_events
+    )
+
+
+@njit
+def ask_rules(plan, state, log, at, ask):  # type: ignore[no-untyped-def]
+    """Ask the rules of one occasion (stop rules for ASK_STOP, else those `at` it); act once.
+
+    For ASK_LEVEL a change already made today forbids another.
+    """
+    best, best_severity, best_argument, best_action, best_row, best_related = -1, 0, 0, 0, -1, 0
+    for rule in range(plan.n_rules):
+        if plan.rule_at[rule] == AT_EVENT or plan.rule_is_gate[rule]:
+            continue
+        if ask == ASK_STOP:
+            if not plan.rule_is_stop[rule]:
+                continue
+        elif plan.rule_is_stop[rule] or plan.rule_at[rule] != at:
+            continue
+        if can_skip(plan, state, log, rule) or not _is_asked(plan, state, rule):
+            continue
+        action, argument, row = consider(plan, state, log, rule, -1, ask)
+        if (plan.rules_about_new >> rule) & 1:
+            mark_asked(state, rule)
+        if action == NO_ACTION:
+            continue
+        severity = _severity(plan, state, action, argument)
+        if severity > best_severity:
+            best, best_severity, best_row = rule, severity, row
+            best_action, best_argument = action, argument
+            best_related = state.match_related
+    if best < 0:
+        return
+    changed = ask == ASK_LEVEL and state.last_change_day == state.day
+    if changed and best_action in (UP, DOWN, SET):
+        return
+    if act(plan, state, best_action, best_argument, best, best_related, ask):
+        _finish(log, state, best_row)
+
+
+@njit
+def test_until(plan, state, log):  # type: ignore[no-untyped-def]
+    """Test whether the open hold ends; if so its resume step falls due at the next dose."""
+    rule = state.hold_rule
+    first, length = plan.rule_until[rule, 0], plan.rule_until[rule, 1]
+    holds = condition_holds(plan, state, first, length, rule, -1)
+    down = 0
+    if holds:
+        step = min(state.rule_holds[rule], plan.rule_n_resume[rule]) - 1
+        down = plan.resume_down[rule, step]
+        state.resume_down += down
+        state.resume_rule = rule
+        state.resume_related = state.hold_related
+        state.hold_rule = -1
+    row = write_log(log, state, ASK_UNTIL, rule, -1, int(holds), int(holds), RESUME, down)
+    if holds:
+        _finish(log, state, row)
+
+
+@njit
+def stop_if_held_too_long(plan, state):  # type: ignore[no-untyped-def]
+    """Stop when a hold has lasted max_hold_days; the test on that very day came first."""
+    if state.hold_rule >= 0 and state.day - state.hold_day >= plan.max_hold_days:
+        end_treatment(state, ADVERSE_EVENT, ROUTE_MAX_HOLD, state.hold_rule, state.day)
+
+
+@njit
+def _ask_gate_rule(plan, state, log, rule, waited):  # type: ignore[no-untyped-def]
+    """Ask one gate rule; return whether it wants the cycle to wait."""
+    action, _, row = consider(plan, state, log, rule, -1, ASK_GATE)
+    related = state.match_related
+    if (plan.rules_about_new >> rule) & 1:
+        mark_asked(state, rule)
+    if action == NO_ACTION:
+        return False
+    if not (state.gate_fired >> rule) & 1:
+        state.gate_fired |= 1 << rule
+        state.rule_fires[rule] += 1
+    if waited < plan.rule_max_days[rule]:
+        state.delay_rule = rule
+        state.delay_related |= related
+        _finish(log, state, row)
+        return True
+    if plan.rule_then[rule] == THEN_STOP:
+        end_treatment(state, ADVERSE_EVENT, ROUTE_MAX_DELAY, rule, state.day)
+    elif plan.rule_then[rule] == THEN_DOWN:
+        state.due_down += plan.rule_then_down[rule]
+        state.due_rule = rule
+        state.due_related = related
+    return False
+
+
+@njit
+def ask_gate(plan, state, log):  # type: ignore[no-untyped-def]
+    """Ask whether the planned cycle may start today; return True if it must wait."""
+    waited = state.day - state.planned_day
+    wait = False
+    if state.hold_rule >= 0:
+        wait = True
+        state.delay_rule = state.hold_rule
+        state.delay_related |= state.hold_related
+    if state.delay_ordered_days > waited:
+        wait = True
+        state.delay_rule = state.ordered_rule
+        state.delay_related |= state.ordered_related
+    for rule in range(plan.n_rules):
+        if not plan.rule_is_gate[rule] or not _is_asked(plan, state, rule):
+            continue
+        if can_skip(plan, state, log, rule):
+            continue
+        if _ask_gate_rule(plan, state, log, rule, waited):
+            wait = True
+        if state.ended:
+            return False
+    if wait and waited >= plan.max_delay_days:
+        end_treatment(state, ADVERSE_EVENT, ROUTE_MAX_DELAY, state.delay_rule, state.day)
+        return False
+    return wait
+
+
+@njit
+def record_delay(state, days):  # type: ignore[no-untyped-def]
+    """Enter the delay of the cycle that starts today, if any, and forget how it came about."""
+    if days > 0:
+        remember(state, DELAYED, state.asked_cycle, state.delay_rule, state.delay_related, days)
+    state.delay_rule = -1
+    state.delay_related = 0
+    state.delay_ordered_days = 0
+    state.ordered_related = 0
+    state.gate_fired = 0
+
+
+@njit
+def make_due_changes(plan, state):  # type: ignore[no-untyped-def]
+    """Carry out reductions that fell due: of closed holds and of earlier rules, as one change."""
+    if state.resume_down + state.due_down > 0:
+        rule = state.resume_rule if state.resume_down > 0 else state.due_rule
+        related = state.resume_related if state.resume_down > 0 else state.due_related
+        change_level(
+            plan, state, state.level - state.resume_down - state.due_down, rule, related
+        )
+    elif state.due_level >= 0:
+        change_level(plan, state, state.due_level, state.due_rule, state.due_related)
+    state.resume_down = 0
+    state.due_down = 0
+    state.due_level = -1
+
+
+@njit
+def decide_level(plan, state, log):  # type: ignore[no-untyped-def]
+    """Level decision on the actual day 1 of a cycle: due reductions, then the cycle's rules."""
+    make_due_changes(plan, state)
+    if not state.ended:
+        ask_rules(plan, state, log, AT_CYCLE, ASK_LEVEL)
+
+
+@njit
+def resume_dosing(plan, state):  # type: ignore[no-untyped-def]
+    """Carry out the step of a closed hold at the next dose, mid-cycle."""
+    if state.resume_down > 0:
+        level = state.level - state.resume_down
+        state.resume_down = 0
+        change_level(plan, state, level, state.resume_rule, state.resume_related)

@@ -1,0 +1,162 @@
+"""The screen: a cheap upper bound of a cycle's hazard decides "no event" for most draws.
+
+Clearance is binned by the top bits of its uniform; the bound of a bin is taken at its lower
+edge, where exposure is highest. A word at or above the bound means no event whatever the
+patient's course has been, because the bound covers every level, layer and clock that the
+scenario allows. Draws below it are candidates, and only these are looked at exactly.
+"""
+
+import numpy as np
+
+from sim.codes import Clock
+from sim.model.draws import LOW_32, PATIENT_HIGH, philox
+from sim.model.elementary import exp, normal_quantile
+from sim.model.jit import njit
+from sim.model.layout import SCREEN_BINS
+from sim.model.risk import course_hazard_at
+
+RESET = int(Clock.RESET)
+START = int(Clock.START)
+SMALLEST_UNIFORM = 1e-16
+SLACK = 1.0 + 1e-9
+TWO_32 = 4294967296.0
+
+
+@njit
+def _highest_clearance_uniform(bin_number):  # type: ignore[no-untyped-def]
+    return max(bin_number / SCREEN_BINS, SMALLEST_UNIFORM)
+
+
+@njit
+def _bin_auc(plan, bin_number, level):  # type: ignore[no-untyped-def]
+    """Return the highest AUC/day that a patient of a clearance bin can have at a level."""
+    z = normal_quantile(_highest_clearance_uniform(bin_number))
+    cl_f = plan.cl_f_typical * exp(plan.cl_f_sd_log * z)
+    bsa = plan.bsa_high if plan.per_m2 else 1.0
+    return plan.auc_per_mg * plan.level_mg[level] * bsa / cl_f
+
+
+@njit
+def _first_rise(plan):  # type: ignore[no-untyped-def]
+    """Return the first cycle in which the dose can rise; beyond the last if never."""
+    for cycle in range(1, plan.max_cycles + 1):
+        for rule in range(plan.n_rules):
+            if plan.rule_raises[rule] and (plan.rule_cycles[rule] >> cycle) & 1:
+                return cycle
+    return plan.max_cycles + 1
+
+
+@njit
+def _fill_weights(plan):  # type: ignore[no-untyped-def]
+    """A layer opened at an increase may have any age since the first cycle that allows one."""
+    for cycle in range(1, plan.max_cycles + 1):
+        weight = plan.weight[cycle]
+        plan.screen_low_weight[cycle] = weight * SLACK
+        for rise in range(1, cycle + 1):
+            for rule in range(plan.n_rules):
+                if plan.rule_raises[rule] and (plan.rule_cycles[rule] >> rise) & 1:
+                    weight = max(weight, plan.weight[cycle - rise + 1])
+        if plan.clock == START:
+            weight = plan.weight[cycle]
+        plan.screen_rise_weight[cycle] = weight * SLACK
+
+
+@njit
+def _fill_kind(plan, kind, top_level):  # type: ignore[no-untyped-def]
+    scale = plan.setting_multiplier[kind] * SLACK
+    background = plan.background_hazard[kind]
+    for bin_number in range(SCREEN_BINS):
+        if not plan.has_slope[kind]:
+            low = plan.constant_hazard[kind]
+            top = low
+            if plan.clock == RESET:
+                low = low * (1.0 - plan.drug_share[kind])
+        elif plan.slope[kind] <= 0.0:
+            low = course_hazard_at(plan, kind, 0.0)
+            top = low
+        else:
+            top = max(course_hazard_at(plan, kind, _bin_auc(plan, bin_number, top_level)), background)
+            low = background
+            if plan.clock != RESET:
+                lowest = course_hazard_at(plan, kind, _bin_auc(plan, bin_number, 0))
+                low = min(max(lowest, background), top)
+        plan.screen_low[kind, bin_number] = scale * low
+        plan.screen_rise[kind, bin_number] = scale * (top - low)
+
+
+@njit
+def fill_bounds(plans):  # type: ignore[no-untyped-def]
+    """Fill the bounds of a plan."""
+    plan = plans[0]
+    plan.screen_bins = SCREEN_BINS
+    _fill_weights(plan)
+    top_level = plan.n_levels - 1
+    if _first_rise(plan) > plan.max_cycles:
+        top_level = plan.start_level
+    for kind in range(plan.n_kinds):
+        _fill_kind(plan, kind, top_level)
+
+
+@njit
+def _screen_kind(plan, kind, first, bins, frailty, low, rise, words, masks):  # type: ignore[no-untyped-def]
+    """Mark the candidate cycles of one kind for a block of consecutive patients."""
+    n = bins.shape[0]
+    stream = plan.kind_stream[kind]
+    k0, k1, draw = plan.seed_low, plan.seed_high, plan.parameter_draw
+    high = PATIENT_HIGH * (first >> 32)
+    start = first & LOW_32
+    for i in range(n):
+        scale = frailty[i] * TWO_32
+        low[i] = plan.screen_low[kind, bins[i]] * scale
+        rise[i] = plan.screen_rise[kind, bins[i]] * scale
+        masks[kind, i] = 0
+    for block in range((plan.max_cycles + 3) // 4):
+        for i in range(n):
+            w0, w1, w2, w3 = philox(start + i, block + high, stream, draw, k0, k1)
+            words[0, i] = w0
+            words[1, i] = w1
+            words[2, i] = w2
+            words[3, i] = w3
+        for place in range(4):
+            cycle = 4 * block + place + 1
+            if cycle > plan.max_cycles:
+                break
+            low_weight = plan.screen_low_weight[cycle]
+            rise_weight = plan.screen_rise_weight[cycle]
+            for i in range(n):
+                bound = low_weight * low[i] + rise_weight * rise[i]
+                masks[kind, i] |= np.int64(words[place, i] < bound) << cycle
+
+
+@njit
+def _screen_exits(plan, first, words, exits):  # type: ignore[no-untyped-def]
+    n = exits.shape[0]
+    k0, k1, draw = plan.seed_low, plan.seed_high, plan.parameter_draw
+    high = PATIENT_HIGH * (first >> 32)
+    start = first & LOW_32
+    for i in range(n):
+        exits[i] = 0
+    for number in range(plan.n_exits):
+        stream = plan.exit_stream[number]
+        limit = plan.exit_threshold[number]
+        for block in range((plan.max_cycles + 3) // 4):
+            for i in range(n):
+                w0, w1, w2, w3 = philox(start + i, block + high, stream, draw, k0, k1)
+                hit = (
+                    np.int64(w0 < limit)
+                    | np.int64(w1 < limit) << 1
+                    | np.int64(w2 < limit) << 2
+                    | np.int64(w3 < limit) << 3
+                )
+                exits[i] |= hit << (4 * block + 1)
+
+
+@njit
+def screen_block(plan, first, bins, frailty, low, rise, words, masks, exits):  # type: ignore[no-untyped-def]
+    """Mark the candidate cycles of a block of consecutive patients, as bits.
+
+    A block must not cross a multiple of 2^32 patients; the caller sees to it.
+    """
+    for kind in range(plan.n_kinds):
+        _screen_kind(plan, kind, first, bins, frailty, low, rise, words, masks)
+    _screen_exits(plan, first, words, exits)

@@ -1,0 +1,168 @@
+"""Rules become integer tables: when asked, what must hold, what is done."""
+
+from typing import Any
+
+from sim.codes import Action, Route, Then, When
+from sim.errors import SimError
+from sim.model.draws import threshold
+from sim.model.layout import MAX_CYCLES, MAX_STEPS, UNLIMITED
+from sim.plan.conditions import ConditionCompiler, looks_at_new, needs_event
+from sim.plan.streams import Streams
+from sim.scenario.policy import Rule
+from sim.scenario.scenario import Scenario
+
+FOR_EVER = 1_000
+
+
+def level_number(scenario: Scenario, dose_mg: float) -> int:
+    """Return the place of a dose on the ladder, from 0."""
+    for number, level in enumerate(scenario.posology.levels_mg):
+        if abs(level - dose_mg) < 1e-9:
+            return number
+    raise SimError(f"{dose_mg:g} is not a dose level of {scenario.name}")
+
+
+def parse_action(scenario: Scenario, action: str | int) -> tuple[Action, int]:
+    """Return the code and argument of an action as written."""
+    if isinstance(action, int):
+        return Action.DOWN, -action
+    if action[0] == "+":
+        return Action.UP, int(action[1:])
+    if action[0] == "-":
+        return Action.DOWN, int(action[1:])
+    word, _, rest = action.partition(" ")
+    if word == "set":
+        return Action.SET, level_number(scenario, float(rest))
+    if word == "delay":
+        return Action.DELAY, int(rest) if rest else 0
+    return Action[word.upper()], 0
+
+
+def actions_of(scenario: Scenario, rule: Rule) -> list[tuple[Action, int]]:
+    """Return the actions of a rule by firing, or by choice."""
+    if rule.choices is not None:
+        return [parse_action(scenario, choice.do) for choice in rule.choices]
+    steps = rule.do if isinstance(rule.do, tuple) else (rule.do,)
+    return [parse_action(scenario, step) for step in steps if step is not None]
+
+
+def raises_dose(scenario: Scenario, rule: Rule) -> bool:
+    """Say whether a rule can raise the dose."""
+    return any(action in (Action.UP, Action.SET) for action, _ in actions_of(scenario, rule))
+
+
+def cycles_asked(rule: Rule) -> int:
+    """Return the cycles in which a rule is asked, as bits."""
+    asked = set(range(1, MAX_CYCLES + 1))
+    if rule.on is not None and rule.on.cycle is not None:
+        asked &= set(rule.on.cycle)
+    if rule.off is not None and rule.off.cycle is not None:
+        asked -= set(rule.off.cycle)
+    if rule.every is not None:
+        first, step = rule.every.from_cycle, rule.every.cycles
+        asked &= set(range(first, MAX_CYCLES + 1, step))
+    bits = sum(1 << cycle for cycle in asked)
+    return bits - (1 << 64) if bits >= 1 << 63 else bits
+
+
+class RuleCompiler:
+    """Fills the rule tables of a plan."""
+
+    def __init__(self, plan: Any, scenario: Scenario, streams: Streams) -> None:
+        self.plan = plan
+        self.scenario = scenario
+        self.streams = streams
+        self.kinds = {kind.name: number for number, kind in enumerate(scenario.adverse_event)}
+        rules = {rule.id: number for number, rule in enumerate(scenario.rule)}
+        self.conditions = ConditionCompiler(plan, self.kinds, rules)
+
+    def fill(self) -> None:
+        """Fill the tables of every rule."""
+        self.plan.n_rules = len(self.scenario.rule)
+        for number, rule in enumerate(self.scenario.rule):
+            self._fill_occasion(number, rule)
+            self._fill_condition(number, rule)
+            self._fill_draw(number, rule)
+            self._fill_actions(number, rule)
+            self._fill_limits(number, rule)
+
+    def _fill_occasion(self, number: int, rule: Rule) -> None:
+        plan = self.plan
+        actions = actions_of(self.scenario, rule)
+        plan.rule_at[number] = When[rule.at.upper()]
+        plan.rule_is_stop[number] = int(all(action == Action.STOP for action, _ in actions))
+        plan.rule_is_gate[number] = int(
+            rule.at == "cycle" and all(action == Action.DELAY for action, _ in actions)
+        )
+        plan.rule_raises[number] = int(raises_dose(self.scenario, rule))
+        plan.rule_cycles[number] = cycles_asked(rule)
+        plan.rule_days[number] = 1
+        if rule.on is not None and rule.on.cycle_day is not None:
+            plan.rule_days[number] = 0
+            plan.rule_days[number][list(rule.on.cycle_day)] = 1
+        if rule.off is not None and rule.off.cycle_day is not None:
+            plan.rule_days[number][list(rule.off.cycle_day)] = 0
+        if rule.at == "event" or looks_at_new(rule.when):
+            plan.rules_about_new |= 1 << number
+
+    def _fill_condition(self, number: int, rule: Rule) -> None:
+        plan = self.plan
+        plan.rule_first_clause[number] = plan.n_clauses
+        plan.rule_when[number] = self.conditions.compile(rule, rule.when)
+        plan.rule_needs_event[number] = int(rule.at == "event" or needs_event(rule.when))
+        if not plan.rule_needs_event[number]:
+            plan.busy_cycles |= plan.rule_cycles[number]
+        if rule.until is not None:
+            plan.rule_until[number] = self.conditions.compile(rule, rule.until)
+
+    def _fill_draw(self, number: int, rule: Rule) -> None:
+        plan = self.plan
+        probability = rule.probability
+        if rule.probability_ratio is not None:
+            assert self.scenario.calibration is not None
+            probability = min(1.0, rule.probability_ratio * self.scenario.calibration.multiplier)
+        plan.rule_threshold[number] = threshold(1.0 if probability is None else probability)
+        plan.rule_stream[number] = self.streams.number(f"rule/{rule.id}")
+        for name, kind in self.kinds.items():
+            plan.rule_kind_stream[number, kind] = self.streams.number(f"rule/{rule.id}/{name}")
+        if rule.choices is not None:
+            plan.rule_n_choices[number] = len(rule.choices)
+            total = 0.0
+            for place, choice in enumerate(rule.choices):
+                total += choice.probability
+                plan.choice_threshold[number, place] = threshold(min(total, 1.0))
+
+    def _fill_actions(self, number: int, rule: Rule) -> None:
+        plan = self.plan
+        actions = actions_of(self.scenario, rule)
+        if rule.choices is not None:
+            for place, (action, argument) in enumerate(actions):
+                plan.choice_action[number, place] = action
+                plan.choice_argument[number, place] = argument
+        if len(actions) > MAX_STEPS:
+            raise SimError(f'rule "{rule.id}": at most {MAX_STEPS} actions in a list')
+        plan.rule_n_steps[number] = len(actions)
+        for place, (action, argument) in enumerate(actions):
+            plan.step_action[number, place] = action
+            plan.step_argument[number, place] = argument
+        resume = rule.resume if isinstance(rule.resume, tuple) else (rule.resume or "same",)
+        if len(resume) > MAX_STEPS:
+            raise SimError(f'rule "{rule.id}": at most {MAX_STEPS} steps in resume')
+        plan.rule_n_resume[number] = len(resume)
+        for place, step in enumerate(resume):
+            plan.resume_down[number, place] = -step if isinstance(step, int) else 0
+
+    def _fill_limits(self, number: int, rule: Rule) -> None:
+        plan = self.plan
+        policy = self.scenario.policy
+        plan.rule_max_days[number] = rule.max_days or policy.max_delay_days
+        then = rule.then if rule.then is not None else "stop"
+        plan.rule_then[number] = Then.DOWN if isinstance(then, int) else Then[then.upper()]
+        plan.rule_then_down[number] = -then if isinstance(then, int) else 0
+        plan.rule_max_fires[number] = rule.max_fires or UNLIMITED
+        plan.rule_caps[number] = int(rule.cap is not None)
+        route = rule.route or ("event" if rule.at == "event" else "grade")
+        plan.rule_route[number] = Route[route.upper()]
+        if rule.locks is not None:
+            words = rule.locks.up.split()
+            plan.rule_lock_cycles[number] = FOR_EVER if words[0] == "ever" else int(words[0])
