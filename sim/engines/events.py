@@ -28,8 +28,8 @@ def _begin(plans, states, patient):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _arrive(plans, states, log):  # type: ignore[no-untyped-def]
-    return calendar.arrive_at_start(plans[0], states[0], log)
+def _arrive(plans, states, books):  # type: ignore[no-untyped-def]
+    return calendar.arrive_at_start(plans[0], states[0], books[0])
 
 
 @njit
@@ -38,25 +38,25 @@ def _next_recheck(plans, states):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _start_cycle(plans, states, log, script):  # type: ignore[no-untyped-def]
-    calendar.start_cycle(plans[0], states[0], log, script)
+def _start_cycle(plans, states, books):  # type: ignore[no-untyped-def]
+    calendar.start_cycle(plans[0], states[0], books[0])
 
 
 @njit
-def _visit(plans, states, log):  # type: ignore[no-untyped-def]
-    calendar.visit(plans[0], states[0], log)
+def _visit(plans, states, books):  # type: ignore[no-untyped-def]
+    calendar.visit(plans[0], states[0], books[0])
 
 
 @njit
-def _notice(plans, states, log):  # type: ignore[no-untyped-def]
-    calendar.notice(plans[0], states[0], log)
+def _notice(plans, states, books):  # type: ignore[no-untyped-def]
+    calendar.notice(plans[0], states[0], books[0])
 
 
 @njit
-def _dose(plans, states, log, doses, is_visit, dose):  # type: ignore[no-untyped-def]
-    given = calendar.give_dose(plans[0], states[0], log, is_visit)
+def _dose(plans, states, books, is_visit, dose):  # type: ignore[no-untyped-def]
+    given = calendar.give_dose(plans[0], states[0], books[0], is_visit)
     if given >= 0:
-        record_dose(states[0], doses, dose, given)
+        record_dose(states[0], books[0], dose, given)
 
 
 @njit
@@ -73,9 +73,8 @@ def _finish(plans, states, outcomes, place):  # type: ignore[no-untyped-def]
 class Patient:
     """What the processes of one patient share: the plan, the state and the tables."""
 
-    def __init__(self, plans: Any, states: Any, log: Any, doses: Any, script: Any) -> None:
-        self.plans, self.states = plans, states
-        self.log, self.doses, self.script = log, doses, script
+    def __init__(self, plans: Any, states: Any, books: Any) -> None:
+        self.plans, self.states, self.books = plans, states, books
         record = plans.view(np.recarray)[0]
         self.seen_at_onset = bool(record.seen_at_onset)
         count = int(record.n_points)
@@ -114,7 +113,7 @@ def adverse_event(env: simpy.Environment, patient: Patient, event: int) -> Proce
         yield _until(env, onset, LATE_NOTICE if is_late else NOTICE)
         if patient.known_day[event] == 0 and not patient.is_over():
             patient.day[0] = onset
-            _notice(patient.plans, patient.states, patient.log)
+            _notice(patient.plans, patient.states, patient.books)
     yield _until(env, end + 1, RECOVERY)
     patient.status[event] = Status.RECOVERED
 
@@ -129,7 +128,7 @@ def wait_until(env: simpy.Environment, patient: Patient, day: int) -> Process:
         if patient.is_over():
             return
         patient.day[0] = limit
-        _visit(patient.plans, patient.states, patient.log)
+        _visit(patient.plans, patient.states, patient.books)
         if patient.is_over():
             return
     yield _until(env, day, VISIT)
@@ -139,25 +138,25 @@ def wait_until(env: simpy.Environment, patient: Patient, day: int) -> Process:
 
 def cycle_start(env: simpy.Environment, patient: Patient) -> Process:
     """Planned day 1 of the next cycle, rechecks while it must wait, and its actual day 1."""
-    plans, states, log = patient.plans, patient.states, patient.log
+    plans, states, books = patient.plans, patient.states, patient.books
     yield from wait_until(env, patient, int(patient.planned_day[0]))
     if patient.is_over():
         return
-    while _arrive(plans, states, log) == calendar.WAIT:
+    while _arrive(plans, states, books) == calendar.WAIT:
         yield from wait_until(env, patient, int(_next_recheck(plans, states)))
         if patient.is_over():
             return
     if patient.is_over():
         return
     drawn = int(patient.n_events[0])
-    _start_cycle(plans, states, log, patient.script)
+    _start_cycle(plans, states, books)
     for event in range(drawn, int(patient.n_events[0])):
         env.process(adverse_event(env, patient, event))
 
 
 def planned_days(env: simpy.Environment, patient: Patient) -> Process:
     """The planned days of the running cycle: visits and doses."""
-    plans, states, log = patient.plans, patient.states, patient.log
+    plans, states, books = patient.plans, patient.states, patient.books
     start = env.now // STEPS
     for day_of_cycle, is_visit, dose in patient.points:
         day = start + day_of_cycle - 1
@@ -166,11 +165,11 @@ def planned_days(env: simpy.Environment, patient: Patient) -> Process:
             if patient.is_over():
                 return
             if is_visit or day == _hold_limit_day(plans, states):
-                _visit(plans, states, log)
+                _visit(plans, states, books)
         if dose and not patient.is_over():
             yield _until(env, day, DOSE)
             if not patient.is_over():
-                _dose(plans, states, log, patient.doses, is_visit, dose)
+                _dose(plans, states, books, is_visit, dose)
         if patient.is_over():
             return
 
@@ -183,14 +182,12 @@ def treatment(env: simpy.Environment, patient: Patient) -> Process:
             yield from planned_days(env, patient)
 
 
-def run_patient(
-    patient: Patient, number: int, scripted: bool, outcomes: Any, place: int
-) -> None:
-    """Run one patient; fill the rows of the tables and the outcome record."""
+def run_patient(patient: Patient, number: int, outcomes: Any, place: int) -> None:
+    """Run one patient; rows go into the patient's book, the outcome into its place."""
+    book = patient.books.view(np.ndarray)
+    book["n_log"] = 0
+    book["n_doses"] = 0
     _begin(patient.plans, patient.states, number)
-    patient.states.view(np.ndarray)["scripted"][0] = int(scripted)
     env = simpy.Environment(initial_time=STEPS)
     env.run(until=env.process(treatment(env, patient)))
     _finish(patient.plans, patient.states, outcomes, place)
-
-

@@ -35,10 +35,11 @@ def _fill_latents(plan, first, bins, frailty):  # type: ignore[no-untyped-def]
 
 
 @njit
-def run_block(plans, first, states, outcomes, no_rows, script):  # type: ignore[no-untyped-def]
+def run_block(plans, first, states, books, outcomes):  # type: ignore[no-untyped-def]
     """Run consecutive patients without rows and fill their outcome records."""
     plan = plans[0]
     state = states[0]
+    book = books[0]
     n = outcomes.shape[0]
     bins = np.empty(n, np.int64)
     frailty = np.empty(n, np.float64)
@@ -54,7 +55,7 @@ def run_block(plans, first, states, outcomes, no_rows, script):  # type: ignore[
         state.exit_cycles = exits[i]
         for kind in range(plan.n_kinds):
             state.candidate_cycles[kind] = masks[kind, i]
-        run_course(plan, state, no_rows, no_rows, script)
+        run_course(plan, state, book)
         outcome.drop_uncounted_events(plan, state)
         outcome.collect(plan, state, outcomes[i])
 
@@ -92,33 +93,41 @@ def copy_end(state, events, row, disposition, latents, place):  # type: ignore[n
 
 
 @njit
+def _copy_rows(rows, count, table, first):  # type: ignore[no-untyped-def]
+    for row in range(count):
+        for column in range(table.shape[1]):
+            table[first + row, column] = rows[row, column]
+    return first + count
+
+
+@njit
 def run_recorded(  # type: ignore[no-untyped-def]
-    plans, first, states, outcomes, doses, events, log, disposition, latents, script, scripted
+    plans, first, states, books, outcomes, doses, events, log, disposition, latents
 ):
     """Run consecutive patients with all rows, as far as the tables hold.
 
-    Return (patients run, rows of doses, events and decisions). A patient is begun only if
-    the longest course still fits, so the tables never overflow.
+    Return (patients run, rows of doses, events and decisions). A patient whose rows do not
+    fit is left for the next call.
     """
     plan = plans[0]
     state = states[0]
+    book = books[0]
     n = outcomes.shape[0]
     n_doses, n_events, n_log = 0, 0, 0
-    longest_doses = plan.max_cycles * plan.n_doses
-    longest_events = plan.max_cycles * max(plan.n_kinds, 1) + script.shape[0]
     for i in range(n):
+        book.n_log = 0
+        book.n_doses = 0
+        calendar.begin(plan, state, first + i)
+        run_course(plan, state, book)
+        outcome.drop_uncounted_events(plan, state)
         if (
-            doses.shape[0] - n_doses < longest_doses
-            or events.shape[0] - n_events < longest_events
-            or log.shape[0] - n_log < plan.longest_log
+            n_doses + book.n_doses > doses.shape[0]
+            or n_events + state.n_events > events.shape[0]
+            or n_log + book.n_log > log.shape[0]
         ):
             return i, n_doses, n_events, n_log
-        calendar.begin(plan, state, first + i)
-        state.scripted = scripted
-        run_course(plan, state, log[n_log:], doses[n_doses:], script)
-        n_log += state.n_log
-        n_doses += state.n_dose_rows
-        outcome.drop_uncounted_events(plan, state)
         outcome.collect(plan, state, outcomes[i])
+        n_doses = _copy_rows(book.doses, book.n_doses, doses, n_doses)
+        n_log = _copy_rows(book.log, book.n_log, log, n_log)
         n_events = copy_end(state, events, n_events, disposition, latents, i)
     return n, n_doses, n_events, n_log

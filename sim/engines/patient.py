@@ -55,7 +55,7 @@ def next_onset_day(state):  # type: ignore[no-untyped-def]
 
 
 @njit
-def pass_days_before(plan, state, log, day):  # type: ignore[no-untyped-def]
+def pass_days_before(plan, state, book, day):  # type: ignore[no-untyped-def]
     """Pass what happens before a planned day: onsets known at once, the limit of a hold."""
     if not plan.seen_at_onset and state.hold_rule < 0:
         return
@@ -64,89 +64,86 @@ def pass_days_before(plan, state, log, day):  # type: ignore[no-untyped-def]
         onset = next_onset_day(state) if plan.seen_at_onset else UNLIMITED
         if state.day < limit < day and limit <= onset:
             move_to(state, limit)
-            visit(plan, state, log)
+            visit(plan, state, book)
         elif onset < day:
             move_to(state, onset)
-            notice(plan, state, log)
+            notice(plan, state, book)
         else:
             return
 
 
 @njit
-def record_dose(state, doses, dose, given):  # type: ignore[no-untyped-def]
+def record_dose(state, book, dose, given):  # type: ignore[no-untyped-def]
     """Write one row of the dose table, when doses are recorded."""
-    if doses.shape[0] == 0:
+    if not book.recording:
         return
-    row = state.n_dose_rows
-    doses[row, 0] = state.patient
-    doses[row, 1] = state.cycle
-    doses[row, 2] = dose
-    doses[row, 3] = state.day
-    doses[row, 4] = state.level
-    doses[row, 5] = given
-    doses[row, 6] = -1
-    doses[row, 7] = 0
-    if not given:
-        doses[row, 6] = state.history_rule[state.n_history - 1]
-        doses[row, 7] = state.history_related[state.n_history - 1]
-    state.n_dose_rows = row + 1
+    row = book.n_doses
+    book.doses[row, 0] = state.patient
+    book.doses[row, 1] = state.cycle
+    book.doses[row, 2] = dose
+    book.doses[row, 3] = state.day
+    book.doses[row, 4] = state.level
+    book.doses[row, 5] = given
+    book.doses[row, 6] = -1 if given else state.history_rule[state.n_history - 1]
+    book.doses[row, 7] = 0 if given else state.history_related[state.n_history - 1]
+    book.n_doses = row + 1
 
 
 @njit
-def run_day(plan, state, log, doses, point):  # type: ignore[no-untyped-def]
+def run_day(plan, state, book, point):  # type: ignore[no-untyped-def]
     """One planned day of the running cycle: the visit, the dose, onsets drawn for day 1."""
     is_visit = plan.point_visit[point]
     if point > 0:
         move_to(state, state.cycle_start[state.cycle] + plan.point_day[point] - 1)
         if is_visit or state.day == hold_limit_day(plan, state):
-            visit(plan, state, log)
+            visit(plan, state, book)
         elif plan.seen_at_onset and has_unnoticed(state):
-            notice(plan, state, log)
+            notice(plan, state, book)
         if state.ended:
             return
     if plan.point_dose[point] > 0:
-        given = give_dose(plan, state, log, is_visit)
+        given = give_dose(plan, state, book, is_visit)
         if state.ended:
             return
-        record_dose(state, doses, plan.point_dose[point], given)
+        record_dose(state, book, plan.point_dose[point], given)
     if point == 0:
         move_to(state, state.day)
         if plan.seen_at_onset and has_unnoticed(state):
-            notice(plan, state, log)
+            notice(plan, state, book)
 
 
 @njit
-def wait_for_start(plan, state, log):  # type: ignore[no-untyped-def]
+def wait_for_start(plan, state, book):  # type: ignore[no-untyped-def]
     """Planned day 1 of the next cycle and its rechecks, until it starts or treatment ends."""
-    pass_days_before(plan, state, log, state.planned_day)
+    pass_days_before(plan, state, book, state.planned_day)
     if state.ended:
         return
     move_to(state, state.planned_day)
-    while arrive_at_start(plan, state, log) == WAIT:
+    while arrive_at_start(plan, state, book) == WAIT:
         day = next_recheck(plan, state)
-        pass_days_before(plan, state, log, day)
+        pass_days_before(plan, state, book, day)
         if state.ended:
             return
         move_to(state, day)
 
 
 @njit
-def run_course(plan, state, log, doses, script):  # type: ignore[no-untyped-def]
+def run_course(plan, state, book):  # type: ignore[no-untyped-def]
     """Run a patient put before the first dose to the end of treatment.
 
-    log and doses take rows when they have any; script takes the place of AE draws.
+    The book takes rows when it records; its script, if any, takes the place of AE draws.
     """
     while not state.ended:
-        if log.shape[0] == 0 and next_cycle_is_quiet(plan, state):
+        if not book.recording and next_cycle_is_quiet(plan, state):
             pass_quiet_cycle(plan, state)
             continue
-        wait_for_start(plan, state, log)
+        wait_for_start(plan, state, book)
         if not state.ended:
-            start_cycle(plan, state, log, script)
+            start_cycle(plan, state, book)
         point = 0
         while not state.ended and point < plan.n_points:
             day = state.cycle_start[state.cycle] + plan.point_day[point] - 1
-            pass_days_before(plan, state, log, day)
+            pass_days_before(plan, state, book, day)
             if not state.ended:
-                run_day(plan, state, log, doses, point)
+                run_day(plan, state, book, point)
             point += 1

@@ -9,7 +9,7 @@ rules where it is a visit; dose rules; dose.
 Engines move `state.day` and the status of events; everything that happens on a day is here.
 """
 
-from sim.codes import Ask, Cause, History, Status, When
+from sim.codes import Ask, Cause, History, Status
 from sim.model.course import draw_events
 from sim.model.draws import word_of_cycle
 from sim.model.exposure import draw_latents, fill_exposures
@@ -29,8 +29,6 @@ from sim.model.policy import (
 )
 from sim.model.risk import exit_happens, exit_hazard, exit_time
 
-AT_VISIT = int(When.VISIT)
-AT_DOSE = int(When.DOSE)
 ASK_STOP = int(Ask.STOP)
 ASK_VISIT = int(Ask.VISIT)
 ASK_DOSE = int(Ask.DOSE)
@@ -49,7 +47,6 @@ ENDED = 2
 def begin(plan, state, patient):  # type: ignore[no-untyped-def]
     """Put a patient before the first dose."""
     state.patient = patient
-    state.scripted = 0
     state.exit_cycles = ALL_CYCLES
     for kind in range(plan.n_kinds):
         state.candidate_cycles[kind] = ALL_CYCLES
@@ -109,8 +106,6 @@ def begin(plan, state, patient):  # type: ignore[no-untyped-def]
     state.route = 0
     state.end_rule = -1
     state.last_day = 0
-    state.n_log = 0
-    state.n_dose_rows = 0
 
 
 @njit
@@ -130,18 +125,18 @@ def learn(plan, state):  # type: ignore[no-untyped-def]
 
 
 @njit
-def visit(plan, state, log):  # type: ignore[no-untyped-def]
+def visit(plan, state, book):  # type: ignore[no-untyped-def]
     """What every visit has: learn, event rules, stop rules, the open hold, visit rules."""
     learn(plan, state)
     if state.first_open_event < state.n_events:
-        ask_event_rules(plan, state, log)
+        ask_event_rules(plan, state, book)
     if not state.ended:
-        ask_rules(plan, state, log, AT_VISIT, ASK_STOP)
+        ask_rules(plan, state, book, ASK_STOP)
     if not state.ended and state.hold_rule >= 0:
-        test_until(plan, state, log)
+        test_until(plan, state, book)
         stop_if_held_too_long(plan, state)
     if not state.ended and state.hold_rule < 0:
-        ask_rules(plan, state, log, AT_VISIT, ASK_VISIT)
+        ask_rules(plan, state, book, ASK_VISIT)
     state.ask += 1
 
 
@@ -164,12 +159,12 @@ def assess_exits(plan, state, cycle, ahead, from_day, to_day):  # type: ignore[n
 
 
 @njit
-def notice(plan, state, log):  # type: ignore[no-untyped-def]
+def notice(plan, state, book):  # type: ignore[no-untyped-def]
     """An event is known at its onset, outside a visit: event rules and stop rules only."""
     learn(plan, state)
-    ask_event_rules(plan, state, log)
+    ask_event_rules(plan, state, book)
     if not state.ended:
-        ask_rules(plan, state, log, AT_VISIT, ASK_STOP)
+        ask_rules(plan, state, book, ASK_STOP)
     state.ask += 1
 
 
@@ -206,7 +201,7 @@ def assess_ahead(plan, state):  # type: ignore[no-untyped-def]
 
 
 @njit
-def arrive_at_start(plan, state, log):  # type: ignore[no-untyped-def]
+def arrive_at_start(plan, state, book):  # type: ignore[no-untyped-def]
     """Planned day 1 of the next cycle, or a recheck; return START, WAIT or ENDED.
 
     The last cycle is assessed, and its late events are asked about, like every other.
@@ -220,7 +215,7 @@ def arrive_at_start(plan, state, log):  # type: ignore[no-untyped-def]
             assess_cycle(plan, state)
             if state.ended:
                 return ENDED
-    visit(plan, state, log)
+    visit(plan, state, book)
     if state.ended:
         return ENDED
     if is_last:
@@ -229,17 +224,17 @@ def arrive_at_start(plan, state, log):  # type: ignore[no-untyped-def]
     if state.day > plan.max_days:
         end_treatment(state, COMPLETED, 0, -1, state.day - 1)
         return ENDED
-    wait = ask_gate(plan, state, log)
+    wait = ask_gate(plan, state, book)
     if state.ended:
         return ENDED
     return WAIT if wait else START
 
 
 @njit
-def start_cycle(plan, state, log, script):  # type: ignore[no-untyped-def]
+def start_cycle(plan, state, book):  # type: ignore[no-untyped-def]
     """Actual day 1: level decision, exits assessed ahead, AE draws of the new cycle."""
     record_delay(state, state.day - state.planned_day)
-    decide_level(plan, state, log)
+    decide_level(plan, state, book)
     if state.ended:
         return
     state.cycle = state.asked_cycle
@@ -248,7 +243,7 @@ def start_cycle(plan, state, log, script):  # type: ignore[no-untyped-def]
     state.planned_day = state.day + plan.cycle_days
     assess_ahead(plan, state)
     if not state.ended:
-        draw_events(plan, state, script)
+        draw_events(plan, state, book)
 
 
 @njit
@@ -273,14 +268,14 @@ def account_for_dose(plan, state, given):  # type: ignore[no-untyped-def]
 
 
 @njit
-def give_dose(plan, state, log, is_visit):  # type: ignore[no-untyped-def]
+def give_dose(plan, state, book, is_visit):  # type: ignore[no-untyped-def]
     """Dose rules where it is a visit, then the dose; return 1 given, 0 withheld, -1 ended."""
     if state.hold_rule < 0:
         resume_dosing(plan, state)
         if state.ended:
             return -1
         if is_visit:
-            ask_rules(plan, state, log, AT_DOSE, ASK_DOSE)
+            ask_rules(plan, state, book, ASK_DOSE)
             state.ask += 1
             if state.ended:
                 return -1

@@ -96,30 +96,25 @@ def draw_kind(plan, state, kind, word):  # type: ignore[no-untyped-def]
 
 
 @njit
-def draw_events(plan, state, script):  # type: ignore[no-untyped-def]
-    """Draw, or take from the script, the adverse events of the cycle that starts now.
+def _take_from_script(plan, state, book):  # type: ignore[no-untyped-def]
+    for row in range(book.n_script):
+        if book.script[row, 0] != state.cycle:
+            continue
+        onset = state.cycle_start[state.cycle] + book.script[row, 2] - 1
+        end = onset + book.script[row, 3] - 1
+        kind, grade = book.script[row, 1], book.script[row, 4]
+        is_drug, is_related = book.script[row, 5], book.script[row, 6]
+        add_event(plan, state, kind, state.cycle, onset, end, grade, is_drug, is_related)
 
-    A script row is (cycle, kind, day of cycle, duration, grade, caused by drug, related).
-    """
-    if state.scripted:
-        for row in range(script.shape[0]):
-            if script[row, 0] == state.cycle:
-                onset = state.cycle_start[state.cycle] + script[row, 2] - 1
-                add_event(
-                    plan,
-                    state,
-                    script[row, 1],
-                    state.cycle,
-                    onset,
-                    onset + script[row, 3] - 1,
-                    script[row, 4],
-                    script[row, 5],
-                    script[row, 6],
-                )
+
+@njit
+def draw_events(plan, state, book):  # type: ignore[no-untyped-def]
+    """Draw, or take from the script, the adverse events of the cycle that starts now."""
+    if book.n_script >= 0:
+        _take_from_script(plan, state, book)
         return
     for kind in range(plan.n_kinds):
         if (state.candidate_cycles[kind] >> state.cycle) & 1 and is_at_risk(plan, state, kind):
             stream = plan.kind_stream[kind]
-            draw_kind(
-                plan, state, kind, word_of_cycle(plan, state.patient, stream, state.cycle, 0)
-            )
+            word = word_of_cycle(plan, state.patient, stream, state.cycle, 0)
+            draw_kind(plan, state, kind, word)

@@ -14,7 +14,7 @@ a product of two 32-bit numbers may wrap to a negative number, whose bits are st
 """
 
 from sim.model.elementary import normal_quantile
-from sim.model.jit import njit
+from sim.model.jit import inlined, njit
 
 LOW_32 = 0xFFFFFFFF
 MULTIPLIER_0 = 0xD2511F53
@@ -28,19 +28,48 @@ MAX_PATIENTS = 1 << 48
 MAX_ASKS = 4_095
 
 
+@inlined
+def _round(c0, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-def]
+    product_0 = MULTIPLIER_0 * c0
+    product_1 = MULTIPLIER_1 * c2
+    return (
+        ((product_1 >> 32) & LOW_32) ^ c1 ^ k0,
+        product_1 & LOW_32,
+        ((product_0 >> 32) & LOW_32) ^ c3 ^ k1,
+        product_0 & LOW_32,
+    )
+
+
+@inlined
+def philox_rounds(c0, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-def]
+    """Philox4x32-10 written out, so that a loop over patients becomes vector code."""
+    k0 &= LOW_32
+    k1 &= LOW_32
+    c0, c1, c2, c3 = _round(c0 & LOW_32, c1 & LOW_32, c2 & LOW_32, c3 & LOW_32, k0, k1)
+    k0, k1 = (k0 + WEYL_0) & LOW_32, (k1 + WEYL_1) & LOW_32
+    c0, c1, c2, c3 = _round(c0, c1, c2, c3, k0, k1)
+    k0, k1 = (k0 + WEYL_0) & LOW_32, (k1 + WEYL_1) & LOW_32
+    c0, c1, c2, c3 = _round(c0, c1, c2, c3, k0, k1)
+    k0, k1 = (k0 + WEYL_0) & LOW_32, (k1 + WEYL_1) & LOW_32
+    c0, c1, c2, c3 = _round(c0, c1, c2, c3, k0, k1)
+    k0, k1 = (k0 + WEYL_0) & LOW_32, (k1 + WEYL_1) & LOW_32
+    c0, c1, c2, c3 = _round(c0, c1, c2, c3, k0, k1)
+    k0, k1 = (k0 + WEYL_0) & LOW_32, (k1 + WEYL_1) & LOW_32
+    c0, c1, c2, c3 = _round(c0, c1, c2, c3, k0, k1)
+    k0, k1 = (k0 + WEYL_0) & LOW_32, (k1 + WEYL_1) & LOW_32
+    c0, c1, c2, c3 = _round(c0, c1, c2, c3, k0, k1)
+    k0, k1 = (k0 + WEYL_0) & LOW_32, (k1 + WEYL_1) & LOW_32
+    c0, c1, c2, c3 = _round(c0, c1, c2, c3, k0, k1)
+    k0, k1 = (k0 + WEYL_0) & LOW_32, (k1 + WEYL_1) & LOW_32
+    c0, c1, c2, c3 = _round(c0, c1, c2, c3, k0, k1)
+    k0, k1 = (k0 + WEYL_0) & LOW_32, (k1 + WEYL_1) & LOW_32
+    return _round(c0, c1, c2, c3, k0, k1)
+
+
 @njit
 def philox(c0: int, c1: int, c2: int, c3: int, k0: int, k1: int) -> tuple[int, int, int, int]:
     """Return the four 32-bit words of Philox4x32-10 (Salmon et al., SC11, 2011)."""
-    for _ in range(10):
-        product_0 = MULTIPLIER_0 * c0
-        product_1 = MULTIPLIER_1 * c2
-        c0 = ((product_1 >> 32) & LOW_32) ^ c1 ^ k0
-        c1 = product_1 & LOW_32
-        c2 = ((product_0 >> 32) & LOW_32) ^ c3 ^ k1
-        c3 = product_0 & LOW_32
-        k0 = (k0 + WEYL_0) & LOW_32
-        k1 = (k1 + WEYL_1) & LOW_32
-    return c0, c1, c2, c3
+    return philox_rounds(c0, c1, c2, c3, k0, k1)  # type: ignore[no-any-return]
 
 
 @njit

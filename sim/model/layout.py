@@ -25,8 +25,49 @@ CAUSES = 6
 MAX_EVENTS = MAX_KINDS * MAX_CYCLES
 MAX_HISTORY = MAX_CYCLES * (MAX_DOSE_DAYS + 6)
 UNLIMITED = 1_000_000
+MAX_LOG = 65_536
 SCREEN_BINS = 1024
 ALL_CYCLES = -1  # every bit set
+
+LOG_COLUMNS = (
+    "patient",
+    "cycle",
+    "day",
+    "ask",
+    "rule",
+    "kind",
+    "holds",
+    "fired",
+    "won",
+    "clauses",
+    "action",
+    "argument",
+    "level_before",
+    "level_after",
+)
+DOSE_COLUMNS = ("patient", "cycle", "dose", "day", "level", "given", "rule", "related")
+EVENT_COLUMNS = (
+    "patient",
+    "cycle",
+    "kind",
+    "onset_day",
+    "end_day",
+    "grade",
+    "caused_by_drug",
+    "related",
+    "known_day",
+    "level",
+)
+DISPOSITION_COLUMNS = ("patient", "last_cycle", "day", "cause", "route", "rule")
+SCRIPT_COLUMNS = (
+    "cycle",
+    "kind",
+    "day_of_cycle",
+    "duration_days",
+    "grade",
+    "caused_by_drug",
+    "related",
+)
 
 _integer = np.int64
 _real = np.float64
@@ -118,11 +159,12 @@ PLAN = np.dtype(
         # rules
         ("n_rules", _integer),
         ("rules_about_new", _integer),  # bit r: rule r must be asked once about every event
+        ("asked_at", _integer, (7,)),  # by occasion: bit r, rule r is asked there
+        ("rules_without_event", _integer),  # bit r: rule r can hold without a live or new event
         ("rule_at", _integer, (MAX_RULES,)),
         ("rule_is_stop", _integer, (MAX_RULES,)),  # nothing but stop: asked at every ask
         ("rule_is_gate", _integer, (MAX_RULES,)),
         ("rule_raises", _integer, (MAX_RULES,)),
-        ("rule_needs_event", _integer, (MAX_RULES,)),  # cannot hold without a live or new event
         ("rule_cycles", _integer, (MAX_RULES,)),  # bit c: asked in cycle c
         ("rule_days", _integer, (MAX_RULES, MAX_CYCLE_DAYS + 1)),
         ("rule_stream", _integer, (MAX_RULES,)),
@@ -183,7 +225,6 @@ PLAN = np.dtype(
 STATE = np.dtype(
     [
         ("patient", _integer),
-        ("scripted", _integer),  # events come from a script instead of draws
         ("candidate_cycles", _integer, (MAX_KINDS,)),  # bit c: the draw of cycle c is looked at
         ("exit_cycles", _integer),  # bit c: exits of cycle c are looked at
         ("cl_f", _real),
@@ -277,8 +318,22 @@ STATE = np.dtype(
         # scratch of one ask
         ("match_related", _integer),
         ("match_clauses", _integer),
+    ],
+    align=True,
+)
+
+# What a patient's course is written into when it is recorded, and the script that may take
+# the place of its AE draws. A record, because numba counts references to arrays at every
+# call but not to records.
+BOOK = np.dtype(
+    [
+        ("recording", _integer),
         ("n_log", _integer),
-        ("n_dose_rows", _integer),
+        ("n_doses", _integer),
+        ("n_script", _integer),
+        ("log", _integer, (MAX_LOG, len(LOG_COLUMNS))),
+        ("doses", _integer, (MAX_CYCLES * MAX_DOSE_DAYS, len(DOSE_COLUMNS))),
+        ("script", _integer, (MAX_EVENTS, len(SCRIPT_COLUMNS))),
     ],
     align=True,
 )
@@ -320,34 +375,3 @@ OUTCOME = np.dtype(
     ],
     align=True,
 )
-
-LOG_COLUMNS = (
-    "patient",
-    "cycle",
-    "day",
-    "ask",
-    "rule",
-    "kind",
-    "holds",
-    "fired",
-    "won",
-    "clauses",
-    "action",
-    "argument",
-    "level_before",
-    "level_after",
-)
-DOSE_COLUMNS = ("patient", "cycle", "dose", "day", "level", "given", "rule", "related")
-EVENT_COLUMNS = (
-    "patient",
-    "cycle",
-    "kind",
-    "onset_day",
-    "end_day",
-    "grade",
-    "caused_by_drug",
-    "related",
-    "known_day",
-    "level",
-)
-DISPOSITION_COLUMNS = ("patient", "last_cycle", "day", "cause", "route", "rule")

@@ -5,7 +5,7 @@ At an ask every rule of that occasion is considered and logged; one of those tha
 A firing counts, for lists and for max_fires, when it wins.
 """
 
-from sim.codes import Action, Ask, Cause, History, Route, Then, When
+from sim.codes import Action, Ask, Cause, History, Route, Then
 from sim.model.conditions import condition_holds
 from sim.model.draws import word_of_cycle
 from sim.model.jit import njit
@@ -19,8 +19,6 @@ DELAY = int(Action.DELAY)
 HOLD = int(Action.HOLD)
 STOP = int(Action.STOP)
 RESUME = int(Action.RESUME)
-AT_EVENT = int(When.EVENT)
-AT_CYCLE = int(When.CYCLE)
 ASK_EVENT = int(Ask.EVENT)
 ASK_STOP = int(Ask.STOP)
 ASK_GATE = int(Ask.GATE)
@@ -164,32 +162,32 @@ def _severity(plan, state, action, argument):  # type: ignore[no-untyped-def]
 
 
 @njit
-def write_log(log, state, ask, rule, event, holds, fired, action, argument):  # type: ignore[no-untyped-def]
+def write_log(book, state, ask, rule, event, holds, fired, action, argument):  # type: ignore[no-untyped-def]
     """Write one row of the decision log; return its number, or -1 when nothing is recorded."""
-    if log.shape[0] == 0:
+    if not book.recording:
         return -1
-    row = state.n_log
-    log[row, 0] = state.patient
-    log[row, 1] = state.asked_cycle
-    log[row, 2] = state.day
-    log[row, 3] = ask
-    log[row, 4] = rule
-    log[row, 5] = state.event_kind[event] if event >= 0 else -1
-    log[row, 6] = holds
-    log[row, 7] = fired
-    log[row, 8] = 0
-    log[row, 9] = state.match_clauses
-    log[row, 10] = action
-    log[row, 11] = argument
-    log[row, 12] = state.level
-    log[row, 13] = state.level
-    state.n_log = row + 1
+    row = book.n_log
+    book.log[row, 0] = state.patient
+    book.log[row, 1] = state.asked_cycle
+    book.log[row, 2] = state.day
+    book.log[row, 3] = ask
+    book.log[row, 4] = rule
+    book.log[row, 5] = state.event_kind[event] if event >= 0 else -1
+    book.log[row, 6] = holds
+    book.log[row, 7] = fired
+    book.log[row, 8] = 0
+    book.log[row, 9] = state.match_clauses
+    book.log[row, 10] = action
+    book.log[row, 11] = argument
+    book.log[row, 12] = state.level
+    book.log[row, 13] = state.level
+    book.n_log = row + 1
     return row
 
 
 @njit
-def consider(plan, state, log, rule, event, ask):  # type: ignore[no-untyped-def]
-    """Ask one rule; return (action or NO_ACTION, argument, row of the log)."""
+def consider(plan, state, book, rule, event, ask):  # type: ignore[no-untyped-def]
+    """Ask one rule; return (action or NO_ACTION, argument, row of the book)."""
     first, length = plan.rule_when[rule, 0], plan.rule_when[rule, 1]
     holds = condition_holds(plan, state, first, length, rule, event)
     if plan.rule_raises[rule]:
@@ -206,16 +204,16 @@ def consider(plan, state, log, rule, event, ask):  # type: ignore[no-untyped-def
         if repeated or state.rule_fires[rule] < plan.rule_max_fires[rule]:
             action, argument = _action_of(plan, state, rule, event)
     row = write_log(
-        log, state, ask, rule, event, int(holds), int(action != NO_ACTION), action, argument
+        book, state, ask, rule, event, int(holds), int(action != NO_ACTION), action, argument
     )
     return action, argument, row
 
 
 @njit
-def _finish(log, state, row):  # type: ignore[no-untyped-def]
+def _finish(book, state, row):  # type: ignore[no-untyped-def]
     if row >= 0:
-        log[row, 8] = 1
-        log[row, 13] = state.level
+        book.log[row, 8] = 1
+        book.log[row, 13] = state.level
 
 
 @njit
@@ -273,11 +271,11 @@ def act(plan, state, action, argument, rule, related, ask):  # type: ignore[no-u
 
 
 @njit
-def ask_event_rules(plan, state, log):  # type: ignore[no-untyped-def]
+def ask_event_rules(plan, state, book):  # type: ignore[no-untyped-def]
     """Ask event rules once about every event that is known; only stops while a hold is open."""
     best, best_severity, best_argument, best_action, best_row, best_related = -1, 0, 0, 0, -1, 0
     for rule in range(plan.n_rules):
-        if plan.rule_at[rule] != AT_EVENT:
+        if not (plan.asked_at[ASK_EVENT] >> rule) & 1:
             continue
         if state.hold_rule >= 0 and not plan.rule_is_stop[rule]:
             continue
@@ -286,7 +284,7 @@ def ask_event_rules(plan, state, log):  # type: ignore[no-untyped-def]
         for event in range(state.first_open_event, state.n_events):
             if state.event_known_day[event] == 0 or (state.event_asked[event] >> rule) & 1:
                 continue
-            action, argument, row = consider(plan, state, log, rule, event, ASK_EVENT)
+            action, argument, row = consider(plan, state, book, rule, event, ASK_EVENT)
             state.event_asked[event] |= 1 << rule
             if action == NO_ACTION:
                 continue
@@ -297,7 +295,7 @@ def ask_event_rules(plan, state, log):  # type: ignore[no-untyped-def]
                 best_related = state.match_related
     if best >= 0:
         act(plan, state, best_action, best_argument, best, best_related, ASK_EVENT)
-        _finish(log, state, best_row)
+        _finish(book, state, best_row)
 
 
 @njit
@@ -309,33 +307,31 @@ def mark_asked(state, rule):  # type: ignore[no-untyped-def]
 
 
 @njit
-def can_skip(plan, state, log, rule):  # type: ignore[no-untyped-def]
-    """Say whether a rule need not be evaluated: nothing it needs exists and no row is wanted."""
-    return (
-        log.shape[0] == 0
-        and plan.rule_needs_event[rule]
-        and state.first_open_event == state.n_events
-    )
+def rules_to_ask(plan, state, book, ask):  # type: ignore[no-untyped-def]
+    """Return the rules of an occasion, as bits, that may hold or whose row is wanted."""
+    rules = plan.asked_at[ask]
+    if not book.recording and state.first_open_event == state.n_events:
+        rules &= plan.rules_without_event
+    return rules
 
 
 @njit
-def ask_rules(plan, state, log, at, ask):  # type: ignore[no-untyped-def]
-    """Ask the rules of one occasion (stop rules for ASK_STOP, else those `at` it); act once.
+def ask_rules(plan, state, book, ask):  # type: ignore[no-untyped-def]
+    """Ask the rules of one occasion and act once, if any of them may hold."""
+    rules = rules_to_ask(plan, state, book, ask)
+    if rules != 0:
+        _ask_each(plan, state, book, ask, rules)
 
-    For ASK_LEVEL a change already made today forbids another.
-    """
+
+@njit
+def _ask_each(plan, state, book, ask, rules):  # type: ignore[no-untyped-def]
+    """Ask rules, given as bits; the winner acts. At a level decision a change made today
+    forbids another."""
     best, best_severity, best_argument, best_action, best_row, best_related = -1, 0, 0, 0, -1, 0
     for rule in range(plan.n_rules):
-        if plan.rule_at[rule] == AT_EVENT or plan.rule_is_gate[rule]:
+        if not (rules >> rule) & 1 or not _is_asked(plan, state, rule):
             continue
-        if ask == ASK_STOP:
-            if not plan.rule_is_stop[rule]:
-                continue
-        elif plan.rule_is_stop[rule] or plan.rule_at[rule] != at:
-            continue
-        if can_skip(plan, state, log, rule) or not _is_asked(plan, state, rule):
-            continue
-        action, argument, row = consider(plan, state, log, rule, -1, ask)
+        action, argument, row = consider(plan, state, book, rule, -1, ask)
         if (plan.rules_about_new >> rule) & 1:
             mark_asked(state, rule)
         if action == NO_ACTION:
@@ -351,11 +347,11 @@ def ask_rules(plan, state, log, at, ask):  # type: ignore[no-untyped-def]
     if changed and best_action in (UP, DOWN, SET):
         return
     if act(plan, state, best_action, best_argument, best, best_related, ask):
-        _finish(log, state, best_row)
+        _finish(book, state, best_row)
 
 
 @njit
-def test_until(plan, state, log):  # type: ignore[no-untyped-def]
+def test_until(plan, state, book):  # type: ignore[no-untyped-def]
     """Test whether the open hold ends; if so its resume step falls due at the next dose."""
     rule = state.hold_rule
     first, length = plan.rule_until[rule, 0], plan.rule_until[rule, 1]
@@ -368,9 +364,9 @@ def test_until(plan, state, log):  # type: ignore[no-untyped-def]
         state.resume_rule = rule
         state.resume_related = state.hold_related
         state.hold_rule = -1
-    row = write_log(log, state, ASK_UNTIL, rule, -1, int(holds), int(holds), RESUME, down)
+    row = write_log(book, state, ASK_UNTIL, rule, -1, int(holds), int(holds), RESUME, down)
     if holds:
-        _finish(log, state, row)
+        _finish(book, state, row)
 
 
 @njit
@@ -381,9 +377,9 @@ def stop_if_held_too_long(plan, state):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _ask_gate_rule(plan, state, log, rule, waited):  # type: ignore[no-untyped-def]
+def _ask_gate_rule(plan, state, book, rule, waited):  # type: ignore[no-untyped-def]
     """Ask one gate rule; return whether it wants the cycle to wait."""
-    action, _, row = consider(plan, state, log, rule, -1, ASK_GATE)
+    action, _, row = consider(plan, state, book, rule, -1, ASK_GATE)
     related = state.match_related
     if (plan.rules_about_new >> rule) & 1:
         mark_asked(state, rule)
@@ -395,7 +391,7 @@ def _ask_gate_rule(plan, state, log, rule, waited):  # type: ignore[no-untyped-d
     if waited < plan.rule_max_days[rule]:
         state.delay_rule = rule
         state.delay_related |= related
-        _finish(log, state, row)
+        _finish(book, state, row)
         return True
     if plan.rule_then[rule] == THEN_STOP:
         end_treatment(state, ADVERSE_EVENT, ROUTE_MAX_DELAY, rule, state.day)
@@ -407,7 +403,7 @@ def _ask_gate_rule(plan, state, log, rule, waited):  # type: ignore[no-untyped-d
 
 
 @njit
-def ask_gate(plan, state, log):  # type: ignore[no-untyped-def]
+def ask_gate(plan, state, book):  # type: ignore[no-untyped-def]
     """Ask whether the planned cycle may start today; return True if it must wait."""
     waited = state.day - state.planned_day
     wait = False
@@ -419,12 +415,11 @@ def ask_gate(plan, state, log):  # type: ignore[no-untyped-def]
         wait = True
         state.delay_rule = state.ordered_rule
         state.delay_related |= state.ordered_related
-    for rule in range(plan.n_rules):
-        if not plan.rule_is_gate[rule] or not _is_asked(plan, state, rule):
+    rules = rules_to_ask(plan, state, book, ASK_GATE)
+    for rule in range(plan.n_rules if rules else 0):
+        if not (rules >> rule) & 1 or not _is_asked(plan, state, rule):
             continue
-        if can_skip(plan, state, log, rule):
-            continue
-        if _ask_gate_rule(plan, state, log, rule, waited):
+        if _ask_gate_rule(plan, state, book, rule, waited):
             wait = True
         if state.ended:
             return False
@@ -463,11 +458,11 @@ def make_due_changes(plan, state):  # type: ignore[no-untyped-def]
 
 
 @njit
-def decide_level(plan, state, log):  # type: ignore[no-untyped-def]
+def decide_level(plan, state, book):  # type: ignore[no-untyped-def]
     """Level decision on the actual day 1 of a cycle: due reductions, then the cycle's rules."""
     make_due_changes(plan, state)
     if not state.ended:
-        ask_rules(plan, state, log, AT_CYCLE, ASK_LEVEL)
+        ask_rules(plan, state, book, ASK_LEVEL)
 
 
 @njit

@@ -9,7 +9,7 @@ scenario allows. Draws below it are candidates, and only these are looked at exa
 import numpy as np
 
 from sim.codes import Clock
-from sim.model.draws import LOW_32, PATIENT_HIGH, philox
+from sim.model.draws import LOW_32, PATIENT_HIGH, philox_rounds
 from sim.model.elementary import exp, normal_quantile
 from sim.model.jit import njit
 from sim.model.layout import SCREEN_BINS
@@ -112,7 +112,7 @@ def _screen_kind(plan, kind, first, bins, frailty, low, rise, words, masks):  # 
         masks[kind, i] = 0
     for block in range((plan.max_cycles + 3) // 4):
         for i in range(n):
-            w0, w1, w2, w3 = philox(start + i, block + high, stream, draw, k0, k1)
+            w0, w1, w2, w3 = philox_rounds(start + i, block + high, stream, draw, k0, k1)
             words[0, i] = w0
             words[1, i] = w1
             words[2, i] = w2
@@ -141,7 +141,7 @@ def _screen_exits(plan, first, words, exits):  # type: ignore[no-untyped-def]
         limit = plan.exit_threshold[number]
         for block in range((plan.max_cycles + 3) // 4):
             for i in range(n):
-                w0, w1, w2, w3 = philox(start + i, block + high, stream, draw, k0, k1)
+                w0, w1, w2, w3 = philox_rounds(start + i, block + high, stream, draw, k0, k1)
                 hit = (
                     np.int64(w0 < limit)
                     | np.int64(w1 < limit) << 1

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sim.codes import Action, Route, Then, When
+from sim.codes import Action, Ask, Route, Then, When
 from sim.errors import SimError
 from sim.model.draws import threshold
 from sim.model.layout import MAX_CYCLES, MAX_STEPS, UNLIMITED
@@ -94,6 +94,7 @@ class RuleCompiler:
         plan.rule_is_gate[number] = int(
             rule.at == "cycle" and all(action == Action.DELAY for action, _ in actions)
         )
+        plan.asked_at[self._ask_of(rule, number)] |= 1 << number
         plan.rule_raises[number] = int(raises_dose(self.scenario, rule))
         plan.rule_cycles[number] = cycles_asked(rule)
         plan.rule_days[number] = 1
@@ -105,12 +106,22 @@ class RuleCompiler:
         if rule.at == "event" or looks_at_new(rule.when):
             plan.rules_about_new |= 1 << number
 
+    def _ask_of(self, rule: Rule, number: int) -> Ask:
+        """Return the occasion of a rule; stop rules are asked at every ask."""
+        if rule.at == "event":
+            return Ask.EVENT
+        if self.plan.rule_is_stop[number]:
+            return Ask.STOP
+        if self.plan.rule_is_gate[number]:
+            return Ask.GATE
+        return {"cycle": Ask.LEVEL, "visit": Ask.VISIT, "dose": Ask.DOSE}[rule.at]
+
     def _fill_condition(self, number: int, rule: Rule) -> None:
         plan = self.plan
         plan.rule_first_clause[number] = plan.n_clauses
         plan.rule_when[number] = self.conditions.compile(rule, rule.when)
-        plan.rule_needs_event[number] = int(rule.at == "event" or needs_event(rule.when))
-        if not plan.rule_needs_event[number]:
+        if rule.at != "event" and not needs_event(rule.when):
+            plan.rules_without_event |= 1 << number
             plan.busy_cycles |= plan.rule_cycles[number]
         if rule.until is not None:
             plan.rule_until[number] = self.conditions.compile(rule, rule.until)

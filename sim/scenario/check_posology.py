@@ -21,7 +21,7 @@ def check_ladder(case: Case) -> Iterator[Flaw]:
         if low >= high:
             at: Path = ("posology", "levels_mg", index)
             follows = f"{dose_text(case, low)} is followed by {dose_text(case, high)}"
-            yield Flaw(at, "D01", f"dose levels must increase: {follows}", _comma_hint(posology))
+            yield Flaw(at, "D01", f"dose levels must increase: {follows}", _comma_hint(case))
     for key, noun in (("start_mg", "start dose"), ("target_mg", "target dose")):
         dose = getattr(posology, key)
         if dose is not None and dose not in levels:
@@ -137,10 +137,10 @@ def _spread(spread: Spread, key: str, least: float) -> Iterator[Flaw]:
         yield Flaw(("population", key, "mean"), "N07", message, severity="warning")
 
 
-def _comma_hint(posology: Posology) -> str | None:
+def _comma_hint(case: Case) -> str | None:
     """3,0 in a list is the two numbers 3 and 0, which looks like a falling ladder."""
-    levels = posology.levels_mg
-    whole = all(float(level).is_integer() for level in levels)
+    levels = case.merged.table["posology"]["levels_mg"]
+    whole = all(isinstance(level, int) for level in levels)
     if whole and len(levels) % 2 == 0 and all(level < 10 for level in levels[1::2]):
-        return f"write {levels[0]:.0f}.{levels[1]:.0f} if one number with a decimal was meant"
+        return f"write {levels[0]}.{levels[1]} if one number with a decimal was meant"
     return None

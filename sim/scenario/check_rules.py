@@ -66,8 +66,8 @@ def check_actions(case: Case) -> Iterator[Flaw]:
                 message += f" dose level (levels: {doses_text(case)})"
                 yield Flaw(at, "R01", message)
             elif kind in ("up", "down") and abs(int(action)) >= len(levels):
-                message = f'rule "{rule.id}" goes {abs(int(action))} level(s) {kind}'
-                message += f" but the ladder has {len(levels)} (levels: {doses_text(case)})"
+                message = f'rule "{rule.id}" goes {kind} by {abs(int(action))}'
+                message += f" on a ladder of {len(levels)} ({doses_text(case)})"
                 # One step down from a single level is a stop, or a stay, by policy.
                 if kind == "up" or abs(int(action)) > len(levels):
                     yield Flaw(at, "D04", message)
@@ -98,19 +98,21 @@ def check_references(case: Case) -> Iterator[Flaw]:
 
 
 def check_unused_events(case: Case) -> Iterator[Flaw]:
-    """Adverse events that no rule can see (R04); nothing is said when there are no rules."""
+    """Adverse events that no rule can see (R04); nothing when none looks or a name is wrong."""
     looks = [
         predicate
         for index, rule in enumerate(case.scenario.rule)
         for _, predicate in rule_predicates(rule, ("rule", index))
         if isinstance(predicate, EventPredicate)
     ]
+    names = {event.name for event in case.scenario.adverse_event}
+    terms = {look.term for look in looks if look.term is not None}
     for index, event in enumerate(case.scenario.adverse_event):
         seen = any(
             look.term in (None, event.name) and look.ae_class in (None, event.ae_class)
             for look in looks
         )
-        if case.scenario.rule and not seen:
+        if looks and names.issuperset(terms) and not seen:
             message = f"{event.name} is simulated but no rule looks at it"
             yield Flaw(("adverse_event", index, "name"), "R04", message, severity="warning")
 

@@ -21,7 +21,7 @@ def check_sources(case: Case) -> Iterator[Flaw]:
     """Every table that holds numbers says where they come from, key by key if it likes."""
     table = case.merged.table
     for path in all_paths(table):
-        if path and path[0] in case.sound and path[0] not in NEEDS_NO_SOURCE:
+        if path and path[0] not in NEEDS_NO_SOURCE:
             here = node_at(path, table)
             if here is not None and here.model is not None and issubclass(here.model, SourcedNoun):
                 yield from _table(case.merged, path, list(fields(here.model)))

@@ -60,7 +60,7 @@ def check_contradictions(case: Case) -> Iterator[Flaw]:
             yield Flaw(at, "D03", message)
         elif _ranks(first) & _ranks(second):
             message = f"{names} ask the same and do different things of the same severity"
-            yield Flaw(at, "D03", message, 'change one condition, or set policy.order = "file"')
+            yield Flaw(at, "D03", message, "change one condition")
 
 
 def _cycles(rule: Rule, at: Path, posology: Posology) -> Iterator[Flaw]:
@@ -175,7 +175,7 @@ def _comparison(rule: Rule, bounds: Comparison, at: Path) -> Iterator[Flaw]:
     touching = bool(lows and highs) and max(lows) == min(highs)
     if impossible or (touching and (bounds.gt == max(lows) or bounds.lt == min(highs))):
         yield Flaw(at, "D04", f'no number fits this comparison of rule "{rule.id}"')
-    elif at[-1] == "grade" and (max(lows, default=1) > 5 or min(highs, default=5) < 1):
+    elif at[-1] == "grade" and not any(_fits(bounds, grade) for grade in range(1, 6)):
         message = f'no grade fits this comparison of rule "{rule.id}"; grades are 1 to 5'
         yield Flaw(at, "D04", message)
 
@@ -194,3 +194,13 @@ def _may_pass(rule: Rule) -> bool:
 
 def _ranks(rule: Rule) -> set[int]:
     return {_SEVERITY[action_kind(action)] for _, action in actions(rule, ())}
+
+
+def _fits(bounds: Comparison, grade: int) -> bool:
+    return (
+        (bounds.lt is None or grade < bounds.lt)
+        and (bounds.le is None or grade <= bounds.le)
+        and (bounds.gt is None or grade > bounds.gt)
+        and (bounds.ge is None or grade >= bounds.ge)
+        and (bounds.eq is None or grade == bounds.eq)
+    )

@@ -65,7 +65,13 @@ def load_document(
     for text in overrides:
         problem = override(merged, text)
         problems += [problem] if problem else []
-    problems += structural_problems(merged)
+    structural = structural_problems(merged)
+    other_format = any(problem.code in ("V02", "V03") for problem in problems)
+    if other_format or not inheritance.is_whole:
+        known = () if other_format else structural
+        problems += [problem for problem in known if problem.code != "K03"]
+        raise ScenarioError(_in_order(problems, inheritance.files))
+    problems += structural
     sound, scenario, more = _validated(merged)
     problems += more
     if scenario is not None:

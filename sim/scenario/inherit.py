@@ -17,11 +17,15 @@ GENERATIONS_AT_MOST = 8
 
 @dataclass(frozen=True)
 class Inheritance:
-    """A scenario with all it inherits; `files` holds the given file first, then its parents."""
+    """A scenario with all it inherits; `files` holds the given file first, then its parents.
+
+    `is_whole` is false when a parent could not be read, so that keys may be missing for that.
+    """
 
     merged: Merged
     problems: list[Problem]
     files: tuple[Path, ...]
+    is_whole: bool = True
 
 
 def inherit(document: Document) -> Inheritance:
@@ -45,12 +49,15 @@ def _inherit(document: Document, line_of_descent: tuple[Document, ...]) -> Inher
         parent_document = _parent(child, document, line_of_descent, given)
     except (ScenarioError, FileError) as error:
         problems += error.problems
-        return Inheritance(_without_remove(child), problems, (document.path,))
+        return Inheritance(_without_remove(child), problems, (document.path,), is_whole=False)
     above = _inherit(parent_document, (*line_of_descent, parent_document))
     problems += removal_problems(above.merged, child)
     merged = merge(without_removed(above.merged, child), child)
     return Inheritance(
-        _without_remove(merged), problems + above.problems, (document.path, *above.files)
+        _without_remove(merged),
+        problems + above.problems,
+        (document.path, *above.files),
+        above.is_whole,
     )
 
 

@@ -94,6 +94,7 @@ class _Setting:
                 name = path_text(path, self.merged.table)
                 raise _SettingError(f"{name} has no entries yet; set the whole list")
             holder[step] = {}
+            self.merged.values[path] = self.merged.keys[path] = self.place
         value = holder[step]
         if not isinstance(value, dict | list):
             if here.model is None and not here.members and here.free_key_value is None:

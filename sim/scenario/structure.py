@@ -140,7 +140,8 @@ class _Walk:
         least, most = here.limits.get("min_length", 0), here.limits.get("max_length")
         if len(value) < least or (most is not None and len(value) > most):
             most_words = "" if most is None else f" and at most {most}"
-            message = f"{self._name(path)} has {len(value)} entries; give at least {least}"
+            count = "1 entry" if len(value) == 1 else f"{len(value)} entries"
+            message = f"{self._name(path)} has {count}; give at least {least}"
             yield self._found(Finding("Y04", message + most_words), path)
         for key, item in value.items():
             if here.free_key_value is not None:

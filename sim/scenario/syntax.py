@@ -137,6 +137,8 @@ def _explained(said: str, text: str, offset: int, places: Places) -> tuple[str, 
     if comma := _DECIMAL_COMMA.search(line):
         found, better = f"{comma[1]},{comma[2]}", f"{comma[1]}.{comma[2]}"
         return "T02", f"{found} uses a decimal comma; write {better}", line_start + comma.start()
+    if said.startswith("Expected ']"):
+        return "T01", 'this table header needs its closing "]"', line_start
     opened = _open_brackets(text, offset)
     if opened and (said.startswith("Unclosed") or _NEXT_STATEMENT.match(here)):
         return "T01", _UNCLOSED[text[opened[-1]]], opened[-1]
@@ -163,8 +165,6 @@ def _statement_fault(said: str, here: str, before: str) -> str:
         if here.lstrip().startswith(":"):
             return 'a key and its value are joined by "=", not ":"'
         return 'a key is followed by "=" and a value'
-    if said.startswith(("Expected ']'", "Expected ']]'")):
-        return 'the table header needs its closing "]"'
     if said.startswith("Invalid date"):
         return f"{quoted(here)} is not a date that exists"
     if said.startswith("Invalid initial"):

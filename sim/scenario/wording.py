@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import Discriminator
+
 from sim.errors import quoted
 from sim.scenario.locate import Path
 from sim.scenario.noun import Name, Text
@@ -14,7 +16,7 @@ from sim.scenario.shape import Node, node
 
 NAME_PATTERN = node(Name).limits["pattern"]
 TEXT_PATTERN = node(Text).limits["pattern"]
-EXACT_COUNT_AT_MOST = (1 << 63) - 1
+EXACT_COUNT_AT_MOST = 4_294_967_295
 FAR = 1e9  # limits as far as this only keep numbers computable
 ACTIONS = 'skip, hold, delay, "delay 7", stop, "+1", -1, "set 3.0"'
 WINDOWS = 'ever, cycle, "since change", "cycles 3-4", "last 2 cycles", "last 14 days"'
@@ -24,6 +26,7 @@ RESERVED_NAMES = frozenset(
 _WRITTEN_NUMBER = re.compile(r"[+-]?[\d_]+(?:\.[\d_]+)?(?:[eE][+-]?\d+)?")
 # Control characters, and the marks that reverse the direction of text on a screen.
 _HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_WITH_UNIT = re.compile(r"[+-]?\d+(?:\.\d+)?\s*[A-Za-z%/].*")
 _UNION_WORDS = {
     "do": f"an action ({ACTIONS}) or a list of actions",
     "resume": '"same", a step down such as -1, or a list of these',
@@ -81,6 +84,9 @@ def kind_in_words(here: Node, value: object = None) -> str:
 def type_finding(here: Node, value: Any, name: str) -> Finding:
     """A value of the wrong kind."""
     found, must = value_in_words(value), kind_in_words(here)
+    if isinstance(here.limits.get("discriminator"), Discriminator) and isinstance(value, str):
+        example = '{ event = "adverse_event", grade.ge = 2 }'
+        return Finding("Z04", f"{name} is text {found}; a condition is a table such as {example}")
     shown = f"text {found}" if isinstance(value, str) else found
     if here.item is not None and isinstance(value, dict) and _holds_tables(here.item):
         return Finding("Y04", f"{name} is a single table; write [[{name}]] in double brackets")
@@ -95,6 +101,8 @@ def type_finding(here: Node, value: Any, name: str) -> Finding:
     bare = _is_number if here.kind in (int, float) else _is_truth if here.kind is bool else None
     if isinstance(value, str) and bare is not None and bare(value):
         hint = "remove the quotes"
+    elif isinstance(value, str) and here.kind in (int, float) and _WITH_UNIT.fullmatch(value):
+        hint = "write the number alone; the key names the unit"
     elif here.kind is str and isinstance(value, int | float):
         hint = "put it in quotes"
     return Finding("Y01", f"{name} is {shown}; it must be {must}", hint)
@@ -110,11 +118,12 @@ def number_finding(here: Node, value: float, name: str, written: str = "") -> Fi
         return Finding("N01", f"{name} is too large for this program {shown}")
     if here.kind is int and isinstance(value, float):
         hint = f"write {value:.0f}" if value.is_integer() else None
-        return Finding("Y03", f"{name} is {value_in_words(value)}; it must be a whole number", hint)
+        return Finding("Y03", f"{name} is {value!r}; it must be a whole number", hint)
+    if here.kind is int and value > EXACT_COUNT_AT_MOST:
+        most = here.limits.get("le", EXACT_COUNT_AT_MOST)
+        return Finding("N06", f"{name} is {value_in_words(value)}; the most is {most}")
     if _within(here, value):
         return None
-    if here.kind is int and value > EXACT_COUNT_AT_MOST:
-        return Finding("N06", f"{name} is {value_in_words(value)}; the most is {here.limits['le']}")
     found = value_in_words(value)
     if _is_probability(here):
         limits = _probability_in_words(here)
@@ -226,9 +235,7 @@ def _range_in_words(here: Node, value: object) -> str:
     if low is not None and high is not None and low > -FAR:
         return f" from {number_text(low)} to {number_text(high)}"
     words = []
-    if low is not None and (
-        low > -FAR or (isinstance(value, int | float) and value < low)
-    ):
+    if low is not None and (low > -FAR or (isinstance(value, int | float) and value < low)):
         words.append(f"{number_text(low)} or more")
     if above is not None:
         words.append(f"more than {number_text(above)}")
