@@ -51,6 +51,12 @@ class ScenarioError(SimError):
         super().__init__("", problems)
 
 
+class LimitError(SimError):
+    """A request beyond a stated limit of this program, or options that do not fit together."""
+
+    exit_code = 2
+
+
 class FileError(SimError):
     """A file that is missing, unreadable or cannot be written."""
 

@@ -15,7 +15,7 @@ import simpy
 from sim.codes import Status
 from sim.model import calendar, outcome
 from sim.model.jit import njit
-from sim.engines.patient import record_dose
+from sim.engines.patient import copy_end, record_dose
 
 STEPS = 8
 RECOVERY, ONSET, VISIT, NOTICE, DOSE, LATE_ONSET, LATE_NOTICE = range(7)
@@ -68,6 +68,12 @@ def _hold_limit_day(plans, states):  # type: ignore[no-untyped-def]
 def _finish(plans, states, outcomes, place):  # type: ignore[no-untyped-def]
     outcome.drop_uncounted_events(plans[0], states[0])
     outcome.collect(plans[0], states[0], outcomes[place])
+
+
+@njit
+def copy_rows(states, events, disposition, latents):  # type: ignore[no-untyped-def]
+    """Write the adverse events and disposition of the patient just run."""
+    copy_end(states[0], events, 0, disposition, latents, 0)
 
 
 class Patient:

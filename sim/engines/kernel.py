@@ -6,7 +6,7 @@ so neither the number of threads nor the size of a block can change a result.
 
 import numpy as np
 
-from sim.engines.patient import run_course
+from sim.engines.patient import copy_end, run_course
 from sim.model import calendar, outcome
 from sim.model.draws import words_at
 from sim.model.elementary import gamma_quantile
@@ -58,38 +58,6 @@ def run_block(plans, first, states, books, outcomes):  # type: ignore[no-untyped
         run_course(plan, state, book)
         outcome.drop_uncounted_events(plan, state)
         outcome.collect(plan, state, outcomes[i])
-
-
-@njit
-def _copy_events(state, events, row):  # type: ignore[no-untyped-def]
-    for event in range(state.n_events):
-        events[row, 0] = state.patient
-        events[row, 1] = state.event_cycle[event]
-        events[row, 2] = state.event_kind[event]
-        events[row, 3] = state.event_onset[event]
-        events[row, 4] = state.event_end[event]
-        events[row, 5] = state.event_grade[event]
-        events[row, 6] = state.event_drug[event]
-        events[row, 7] = state.event_related[event]
-        events[row, 8] = state.event_known_day[event]
-        events[row, 9] = state.event_level[event]
-        row += 1
-    return row
-
-
-@njit
-def copy_end(state, events, row, disposition, latents, place):  # type: ignore[no-untyped-def]
-    """Write a finished patient's adverse events and disposition; return the next event row."""
-    disposition[place, 0] = state.patient
-    disposition[place, 1] = state.cycle
-    disposition[place, 2] = state.last_day
-    disposition[place, 3] = state.cause
-    disposition[place, 4] = state.route
-    disposition[place, 5] = state.end_rule
-    latents[place, 0] = state.cl_f
-    latents[place, 1] = state.bsa
-    latents[place, 2] = state.frailty
-    return _copy_events(state, events, row)
 
 
 @njit

@@ -147,3 +147,35 @@ def run_course(plan, state, book):  # type: ignore[no-untyped-def]
             if not state.ended:
                 run_day(plan, state, book, point)
             point += 1
+
+
+@njit
+def _copy_events(state, events, row):  # type: ignore[no-untyped-def]
+    for event in range(state.n_events):
+        events[row, 0] = state.patient
+        events[row, 1] = state.event_cycle[event]
+        events[row, 2] = state.event_kind[event]
+        events[row, 3] = state.event_onset[event]
+        events[row, 4] = state.event_end[event]
+        events[row, 5] = state.event_grade[event]
+        events[row, 6] = state.event_drug[event]
+        events[row, 7] = state.event_related[event]
+        events[row, 8] = state.event_known_day[event]
+        events[row, 9] = state.event_level[event]
+        row += 1
+    return row
+
+
+@njit
+def copy_end(state, events, row, disposition, latents, place):  # type: ignore[no-untyped-def]
+    """Write a finished patient's adverse events and disposition; return the next event row."""
+    disposition[place, 0] = state.patient
+    disposition[place, 1] = state.cycle
+    disposition[place, 2] = state.last_day
+    disposition[place, 3] = state.cause
+    disposition[place, 4] = state.route
+    disposition[place, 5] = state.end_rule
+    latents[place, 0] = state.cl_f
+    latents[place, 1] = state.bsa
+    latents[place, 2] = state.frailty
+    return _copy_events(state, events, row)

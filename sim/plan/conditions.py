@@ -15,7 +15,7 @@ from sim.codes import (
     Value,
     Window,
 )
-from sim.errors import SimError
+from sim.errors import LimitError
 from sim.model.layout import MAX_CLAUSES, MAX_OPERATIONS, UNLIMITED
 from sim.scenario.policy import (
     Combination,
@@ -117,7 +117,7 @@ class ConditionCompiler:
     def _operate(self, operation: Operation, operand: int) -> None:
         place = int(self.plan.n_operations)
         if place >= MAX_OPERATIONS:
-            raise SimError(f"the rules need more than {MAX_OPERATIONS} steps; simplify them")
+            raise LimitError(f"the rules need more than {MAX_OPERATIONS} steps; simplify them")
         self.plan.operation[place] = operation
         self.plan.operand[place] = operand
         self.plan.n_operations = place + 1
@@ -126,7 +126,7 @@ class ConditionCompiler:
         plan = self.plan
         clause = int(plan.n_clauses)
         if clause >= MAX_CLAUSES:
-            raise SimError(f"the rules have more than {MAX_CLAUSES} clauses; simplify them")
+            raise LimitError(f"the rules have more than {MAX_CLAUSES} clauses; simplify them")
         plan.n_clauses = clause + 1
         number = 1 + sum(1 for other in self.clause_rules if other == self.rules[rule.id])
         self.clause_ids.append(predicate.clause or f"{rule.id}-{number}")

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from sim.errors import SimError
+from sim.errors import LimitError
 from sim.model.draws import MAX_PATIENTS
 from sim.model.jit import IS_COMPILED
 from sim.model.layout import MAX_DOSE_DAYS, PLAN, UNLIMITED
@@ -121,9 +121,9 @@ def _longest_log(plan: Any) -> int:
 
 
 def compile_plan(scenario: Scenario, seed: int = 1, parameter_draw: int = 0) -> Plan:
-    """Compile a checked scenario; raise SimError if it or the seed is beyond a stated limit."""
+    """Compile a checked scenario; raise LimitError if it or the seed is beyond a stated limit."""
     if not 0 <= seed <= MAX_SEED:
-        raise SimError(f"seed is {seed}; it must be a whole number from 0 to {MAX_SEED}")
+        raise LimitError(f"seed is {seed}; it must be a whole number from 0 to {MAX_SEED}")
     numbers = np.zeros(1, PLAN)
     plan: Any = numbers.view(np.recarray)[0]
     plan.seed_low = seed & 0xFFFFFFFF
@@ -158,6 +158,6 @@ def compile_plan(scenario: Scenario, seed: int = 1, parameter_draw: int = 0) -> 
 def check_patients(first: int, patients: int) -> None:
     """Raise SimError when patient numbers would leave their range."""
     if patients < 1:
-        raise SimError(f"patients is {patients}; at least 1 is needed")
+        raise LimitError(f"patients is {patients}; at least 1 is needed")
     if first + patients > MAX_PATIENTS:
-        raise SimError(f"{first + patients} patients; the most is {MAX_PATIENTS}")
+        raise LimitError(f"{first + patients} patients; the most is {MAX_PATIENTS}")

@@ -3,7 +3,7 @@
 from typing import Any
 
 from sim.codes import Action, Ask, Route, Then, When
-from sim.errors import SimError
+from sim.errors import LimitError
 from sim.model.draws import threshold
 from sim.model.layout import MAX_CYCLES, MAX_STEPS, UNLIMITED
 from sim.plan.conditions import ConditionCompiler, looks_at_new, needs_event
@@ -19,7 +19,7 @@ def level_number(scenario: Scenario, dose_mg: float) -> int:
     for number, level in enumerate(scenario.posology.levels_mg):
         if abs(level - dose_mg) < 1e-9:
             return number
-    raise SimError(f"{dose_mg:g} is not a dose level of {scenario.name}")
+    raise LimitError(f"{dose_mg:g} is not a dose level of {scenario.name}")
 
 
 def parse_action(scenario: Scenario, action: str | int) -> tuple[Action, int]:
@@ -151,14 +151,14 @@ class RuleCompiler:
                 plan.choice_action[number, place] = action
                 plan.choice_argument[number, place] = argument
         if len(actions) > MAX_STEPS:
-            raise SimError(f'rule "{rule.id}": at most {MAX_STEPS} actions in a list')
+            raise LimitError(f'rule "{rule.id}": at most {MAX_STEPS} actions in a list')
         plan.rule_n_steps[number] = len(actions)
         for place, (action, argument) in enumerate(actions):
             plan.step_action[number, place] = action
             plan.step_argument[number, place] = argument
         resume = rule.resume if isinstance(rule.resume, tuple) else (rule.resume or "same",)
         if len(resume) > MAX_STEPS:
-            raise SimError(f'rule "{rule.id}": at most {MAX_STEPS} steps in resume')
+            raise LimitError(f'rule "{rule.id}": at most {MAX_STEPS} steps in resume')
         plan.rule_n_resume[number] = len(resume)
         for place, step in enumerate(resume):
             plan.resume_down[number, place] = -step if isinstance(step, int) else 0

@@ -2,7 +2,7 @@
 
 import zlib
 
-from sim.errors import SimError
+from sim.errors import LimitError
 
 
 class Streams:
@@ -12,11 +12,11 @@ class Streams:
         self._names: dict[int, str] = {}
 
     def number(self, name: str) -> int:
-        """Return the CRC-32 of a name; raise SimError if another name has it already."""
+        """Return the CRC-32 of a name; raise LimitError if another name has it already."""
         number = zlib.crc32(name.encode())
         other = self._names.setdefault(number, name)
         if other != name:
-            raise SimError(
+            raise LimitError(
                 f'the streams "{name}" and "{other}" have the same number {number}; rename one'
             )
         return number
