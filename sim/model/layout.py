@@ -138,6 +138,11 @@ PLAN = np.dtype(
         ("benefit_intercept", _real),
         ("benefit_slope", _real),
         ("benefit_days", _integer),
+        # outcomes
+        ("n_success_cycles", _integer),
+        ("success_cycle", _integer, (4,)),
+        ("n_delay_lengths", _integer),
+        ("delay_length", _integer, (4,)),
         # exits
         ("n_exits", _integer),
         ("exit_stream", _integer, (MAX_EXITS,)),
@@ -372,6 +377,87 @@ OUTCOME = np.dtype(
         ("loss_stopped_ug", _integer),
         ("auc_per_day", _real),
         ("benefit", _real),
+    ],
+    align=True,
+)
+
+# What is counted across patients. Each patient is described by whole numbers only, so that
+# sums are exact and neither order nor blocks can matter: cycles at which something first
+# happened (0 = never), and values; fractions are in units of a power of two.
+FIRSTS = (
+    "escalated",
+    "first_event:any",
+    "first_modification",
+    "first_reduction",
+    "discontinued:any",
+    "discontinued:adverse_event",
+    "discontinued:progression",
+    "discontinued:withdrawal",
+    "discontinued:death",
+    "discontinued:other",
+)
+FIRST_ROUTE = len(FIRSTS)  # + route code
+FIRST_EVENT = FIRST_ROUTE + 7  # + kind * GRADES + grade
+N_FIRSTS = FIRST_EVENT + MAX_KINDS * GRADES
+VALUES = (
+    "cycles",
+    "days",
+    "completed",
+    "interruption",
+    "interruption:count",
+    "delay",
+    "delay:count",
+    "delay_days:count",
+    "reduction",
+    "reduction:count",
+    "hold",
+    "hold:count",
+    "toxicity_days:g2",
+    "toxicity_days:g3",
+    "given_ug",
+    "dose_ug",
+    "rdi_on_treatment",
+    "rdi_loss:not_escalated",
+    "rdi_loss:reduced",
+    "rdi_loss:held",
+    "rdi_loss:delayed",
+    "rdi_loss:stopped",
+    "auc_per_day",
+    "clinical_benefit",
+)
+MAX_NAMED_CYCLES = 4
+VALUE_SUCCESS = len(VALUES)  # + place among the named cycles
+VALUE_DELAY_OVER = VALUE_SUCCESS + MAX_NAMED_CYCLES
+VALUE_EVENTS = VALUE_DELAY_OVER + MAX_NAMED_CYCLES
+VALUE_RELATED = VALUE_EVENTS + MAX_KINDS
+VALUE_ASKS = VALUE_RELATED + MAX_KINDS
+VALUE_FIRED = VALUE_ASKS + MAX_RULES
+VALUE_CLAUSE = VALUE_FIRED + MAX_RULES
+N_VALUES = VALUE_CLAUSE + MAX_CLAUSES
+RDI_UNIT = 65_536
+AUC_UNIT = 1_024
+BENEFIT_UNIT = 1_048_576
+
+TALLY = np.dtype(
+    [
+        ("patients", _integer),
+        ("first", _integer, (N_FIRSTS, CYCLE_SLOTS)),
+        ("last_cycle", _integer, (CYCLE_SLOTS,)),
+        ("escalated_on", _integer, (CYCLE_SLOTS,)),  # escalated by and on treatment in the cycle
+        ("level", _integer, (MAX_LEVELS, CYCLE_SLOTS)),
+        ("total", _integer, (N_VALUES,)),
+        ("square", _integer, (N_VALUES,)),
+        ("product", _integer, (N_VALUES,)),  # with the value's denominator
+    ],
+    align=True,
+)
+PAIR = np.dtype(
+    [
+        ("first", _integer, (N_FIRSTS, CYCLE_SLOTS)),
+        ("on_treatment", _integer, (CYCLE_SLOTS,)),
+        ("escalated_on", _integer, (3, CYCLE_SLOTS)),  # both, own, the other's
+        ("level", _integer, (MAX_LEVELS, CYCLE_SLOTS)),
+        ("product", _integer, (N_VALUES, 4)),
     ],
     align=True,
 )

@@ -107,7 +107,12 @@ def _fill_policy(plan: Any, scenario: Scenario) -> None:
     plan.max_delay_days = policy.max_delay_days
     plan.max_hold_days = policy.max_hold_days
     plan.max_reductions = policy.max_reductions or UNLIMITED
-    if scenario.outcomes.count_adverse_events == "to_30_days_after_last_dose":
+    outcomes = scenario.outcomes
+    plan.n_success_cycles = len(outcomes.titration_success_cycles)
+    plan.success_cycle[: plan.n_success_cycles] = outcomes.titration_success_cycles
+    plan.n_delay_lengths = len(outcomes.delay_lengths_days)
+    plan.delay_length[: plan.n_delay_lengths] = outcomes.delay_lengths_days
+    if outcomes.count_adverse_events == "to_30_days_after_last_dose":
         plan.follow_up_days = FOLLOW_UP_DAYS
 
 

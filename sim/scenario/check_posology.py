@@ -74,7 +74,7 @@ def check_population(case: Case) -> Iterator[Flaw]:
 
 
 def check_pharmacokinetics(case: Case) -> Iterator[Flaw]:
-    """Exposure model and its parameters go together (K03, R04); odd values (N07)."""
+    """Exposure model and its parameters go together (K03); odd values (N07)."""
     pk = case.scenario.pharmacokinetics
     at: Path = ("pharmacokinetics", "exposure")
     if pk.exposure == "accumulation" and pk.three_compartments is None:
@@ -83,10 +83,7 @@ def check_pharmacokinetics(case: Case) -> Iterator[Flaw]:
     parts: Path = ("pharmacokinetics", "three_compartments")
     if pk.three_compartments is not None:
         ratio = pk.three_compartments.clearance_l_per_h / pk.three_compartments.bioavailability
-        if pk.exposure == "steady_state":
-            message = 'three_compartments is used only with exposure = "accumulation"'
-            yield Flaw(parts, "R04", message, severity="warning")
-        elif abs(ratio / pk.cl_f_l_per_h - 1) > SAME_CLEARANCE_WITHIN:
+        if abs(ratio / pk.cl_f_l_per_h - 1) > SAME_CLEARANCE_WITHIN:
             message = f"clearance / bioavailability is {ratio:.4g} L/h"
             message += f" but CL/F is {pk.cl_f_l_per_h:.4g} L/h"
             yield Flaw(parts, "N07", message, severity="warning")

@@ -15,6 +15,8 @@ from sim.scenario.shape import all_paths, fields, node_at, path_text, table_name
 WORDS_ONLY = frozenset({"source", "name", "label", "id", "why", "description"})
 # What is reported is a choice, not a parameter.
 NEEDS_NO_SOURCE = frozenset({"outcomes"})
+# A posology is chosen, not estimated: a variant of it may keep the source of what it varies.
+MAY_KEEP_SOURCE = frozenset({"posology"})
 
 
 def check_sources(case: Case) -> Iterator[Flaw]:
@@ -65,19 +67,15 @@ def _unknown_keys(
 
 def _inherited(merged: Merged, path: Path, source: Any, keys: list[str]) -> Iterator[Flaw]:
     """A value changed by a child file must not keep the source of its parent's value."""
-    for key in keys:
+    for key in keys if path[0] not in MAY_KEEP_SOURCE else ():
         at: Path = (*path, "source", key) if isinstance(source, dict) else (*path, "source")
         if at not in merged.keys or (*path, key) not in merged.values:
             continue
-        value_file, source_file = _file_of(merged, (*path, key)), merged.keys[at].file
-        if value_file not in (source_file, OPTION):
+        value, origin = merged.values[(*path, key)], merged.keys[at]
+        if value.generation < origin.generation and value.file != OPTION:
             name = path_text((*path, key), merged.table)
-            message = f"{name} is changed here but keeps the source given in {source_file}"
+            message = f"{name} is changed here but keeps the source given in {origin.file}"
             yield Flaw((*path, key), "P01", message, severity="warning")
-
-
-def _file_of(merged: Merged, path: Path) -> str:
-    return merged.values[path].file
 
 
 def _holds_number(merged: Merged, path: Path, key: str, value: Any) -> bool:

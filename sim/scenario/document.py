@@ -15,6 +15,7 @@ from sim.scenario.syntax import TextFaultError, bytes_to_text, parse
 
 SIZE_AT_MOST = 1 << 20
 KEYS_AT_MOST = 10_000
+VALUES_AT_MOST = 50_000
 DEPTH_AT_MOST = 16
 _SHIPPED_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
@@ -122,6 +123,9 @@ def _check_extent(table: dict[str, Any], places: Places) -> None:
     if len(places.keys) > KEYS_AT_MOST:
         count = f"{len(places.keys):,}".replace(",", " ")
         raise TextFaultError("F05", f"the file has {count} keys; at most 10 000 are allowed")
+    if len(places.values) > VALUES_AT_MOST:
+        count = f"{len(places.values):,}".replace(",", " ")
+        raise TextFaultError("F05", f"the file has {count} values; at most 50 000 are allowed")
     if not table:
         raise TextFaultError("F04", 'the file is empty; "titrasim init" writes a starting example')
     deepest = max(places.values, key=len)

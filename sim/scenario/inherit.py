@@ -34,7 +34,7 @@ def inherit(document: Document) -> Inheritance:
 
 
 def _inherit(document: Document, line_of_descent: tuple[Document, ...]) -> Inheritance:
-    child = merged_from(document)
+    child = merged_from(document, len(line_of_descent) - 1)
     problems = format_problems(child)
     child.table = {**child.table, "format": FORMAT}  # read on as the present format
     given = child.table.get("extends")
@@ -84,7 +84,7 @@ def _parent(
     child: Merged, document: Document, line_of_descent: tuple[Document, ...], given: str
 ) -> Document:
     place = child.value_place(("extends",))
-    if given != Path(given).name or "\\" in given or given in ("", ".", ".."):
+    if given != Path(given).name or "\\" in given or not 0 < len(given) < 256 or given in "..":
         message = "extends takes a shipped scenario or a file in the same folder, no other place"
         raise ScenarioError([place.problem("Z03", message)])
     path = _parent_path(document.path, given)

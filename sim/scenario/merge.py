@@ -25,12 +25,16 @@ ALTERNATIVES = {
 
 @dataclass(frozen=True)
 class Place:
-    """Where a value or key stands: `file` as messages name it, lines and columns from 1."""
+    """Where a value or key stands: `file` as messages name it, lines and columns from 1.
+
+    `generation` is 0 in the file given, 1 in its parent, and so on.
+    """
 
     file: str
     line: int | None = None
     column: int | None = None
     source_line: str | None = None
+    generation: int = 0
 
     def problem(
         self, code: str, message: str, hint: str | None = None, severity: Severity = "error"
@@ -66,13 +70,13 @@ class Merged:
         return Place(self.name)
 
 
-def merged_from(document: Document) -> Merged:
+def merged_from(document: Document, generation: int = 0) -> Merged:
     """A document as it stands, before anything is merged into it."""
 
     def placed(positions: dict[Path, Position]) -> dict[Path, Place]:
         lines = document.text.split("\n")
         return {
-            path: Place(document.name, line, column, lines[line - 1])
+            path: Place(document.name, line, column, lines[line - 1], generation)
             for path, (line, column) in positions.items()
             if path
         }

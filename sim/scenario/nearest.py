@@ -17,6 +17,8 @@ def nearest(word: str, names: Iterable[str]) -> str | None:
 def likeness(word: str, name: str) -> float:
     """Similarity of two words from 0 to 1, upper and lower case alike."""
     word, name = word.lower()[:100], name.lower()[:100]
-    alike = SequenceMatcher(None, word, name).ratio()
+    matcher = SequenceMatcher(None, word, name)
+    # A cheap upper bound first: a file may hold thousands of unknown keys.
+    alike = matcher.ratio() if matcher.quick_ratio() >= LIKENESS_AT_LEAST else 0.0
     # "grade" for "counting_grade": letters alone find them too unlike.
     return max(alike, PART_OF_NAME) if word in re.split("[_-]", name) else alike

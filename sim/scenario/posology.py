@@ -104,10 +104,10 @@ class Population(SourcedNoun):
 class Outcomes(SourcedNoun):
     """What is reported; nothing here changes a dose."""
 
-    titration_success_cycles: tuple[Cycle, ...] = Field(
+    titration_success_cycles: Annotated[tuple[Cycle, ...], Field(max_length=4)] = Field(
         (8, 12, 26), description="Cycles at which titration success is read."
     )
-    delay_lengths_days: tuple[Days, ...] = Field(
+    delay_lengths_days: Annotated[tuple[Days, ...], Field(max_length=4)] = Field(
         (7, 14, 21), description="Delays longer than these are reported one by one."
     )
     count_adverse_events: Literal["to_stop", "to_30_days_after_last_dose"] = Field(

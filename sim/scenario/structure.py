@@ -92,15 +92,16 @@ class _Walk:
                 yield from self.value(field_node(known[key]), item, path + (key,))
             else:
                 yield self._unknown_key(here.model, key, path)
-        meant = {nearest(key, known) for key in value if key not in known}
+        lacking = [k for k, info in known.items() if info.is_required() and k not in value]
+        unknown = [key for key in value if key not in known] if lacking else []
+        meant = {nearest(key, known) for key in unknown}
         choices = NEEDS_ONE_OF.get(here.model, ())
         if choices and set(value) <= set(known) and not set(value) & set(choices):
             message = f"{self._name(path)} needs one of {', '.join(choices)}"
             yield self.merged.value_place(path).problem("K03", message)
-        for key, info in known.items():
-            # A misspelt key is one mistake, not an unknown and a missing key.
-            if info.is_required() and key not in value and key not in meant:
-                yield self._missing_key(field_node(info), key, path)
+        # A misspelt key is one mistake, not an unknown and a missing key.
+        for key in (k for k in lacking if k not in meant):
+            yield self._missing_key(field_node(known[key]), key, path)
 
     def _alternative(self, here: Node, value: Any, path: Path) -> Iterator[Problem]:
         chosen = resolved(here, value)

@@ -20,7 +20,7 @@ _MAGIC = (
 _YAML = re.compile(r"^(---|%YAML|[ \t]*(- )?[\w-]+:([ \t]|$))", re.MULTILINE)
 _BRACKETS = re.compile(
     r"(?P<dotted>(?:(?:[\w-]+|\"[^\"\n]*\"|'[^'\n]*')[ \t]*\.[ \t]*){16})"
-    rf"|(?P<skip>{STRING}|#[^\n]*)|(?P<open>[\[{{])|(?P<close>[\]}}])"
+    rf"|(?P<skip>{STRING}|#[^\n]*|[\w-]+)|(?P<open>[\[{{])|(?P<close>[\]}}])"
 )
 _WHERE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 _DECIMAL_COMMA = re.compile(r"(?<![\w.,])([+-]?\d+),(\d+)\s*(?=$|[#},])")

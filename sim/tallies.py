@@ -1,0 +1,176 @@
+"""Running tallies of arms and of pairs of arms, block by block, exact in whole numbers."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.endpoints import Endpoint, endpoints_of
+from sim.engines.run import BLOCK, Progress, outcome_blocks
+from sim.model.layout import (
+    FIRST_EVENT,
+    GRADES,
+    N_FIRSTS,
+    N_VALUES,
+    PAIR,
+    TALLY,
+    VALUE_ASKS,
+    VALUE_CLAUSE,
+    VALUE_EVENTS,
+    VALUE_FIRED,
+    VALUE_RELATED,
+    VALUE_SUCCESS,
+)
+from sim.model.tally import (
+    MATCH_FIRST,
+    MATCH_LEVEL,
+    N_MATCHES,
+    tally_outcomes,
+    tally_pairs,
+)
+from sim.plan.plan import Plan, engine_array
+
+SLOTS = max(N_FIRSTS, N_VALUES)
+
+
+class Sums:
+    """A tally or a pair of tallies: arrays of Python-sized whole numbers by field name."""
+
+    def __init__(self, dtype: np.dtype) -> None:
+        self._fields = {name: np.zeros(dtype[name].shape, object) for name in dtype.names or ()}
+
+    def __getitem__(self, name: str) -> Any:
+        return self._fields[name]
+
+    def add(self, block: NDArray[Any]) -> None:
+        """Add one block's record; whole numbers grow without limit here."""
+        for name in self._fields:
+            self._fields[name] = self._fields[name] + block[name][0].astype(object)
+
+    def add_sums(self, other: "Sums") -> None:
+        """Add another tally."""
+        for name in self._fields:
+            self._fields[name] = self._fields[name] + other[name]
+
+
+def denominators_of(endpoints: Sequence[Endpoint]) -> NDArray[np.int64]:
+    """Return for every value the value it is divided by, -1 for the number of patients."""
+    denominators = np.full(N_VALUES, -1, np.int64)
+    for endpoint in endpoints:
+        if endpoint.family == "value":
+            denominators[endpoint.index] = endpoint.denominator
+    return denominators
+
+
+@dataclass
+class Arm:
+    """One scenario while it is being counted."""
+
+    plan: Plan
+    endpoints: tuple[Endpoint, ...] = field(init=False)
+    denominators: NDArray[np.int64] = field(init=False)
+    sums: Sums = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.endpoints = endpoints_of(self.plan)
+        self.denominators = denominators_of(self.endpoints)
+        self.sums = Sums(TALLY)
+
+    def count(self, outcomes: NDArray[Any]) -> None:
+        """Add a block of outcome records."""
+        tally = engine_array(np.zeros(1, TALLY))
+        firsts, values = np.zeros(SLOTS, np.int64), np.zeros(SLOTS, np.int64)
+        tally_outcomes(
+            self.plan.numbers, engine_array(outcomes), self.denominators, tally, firsts, values
+        )
+        self.sums.add(tally.view(np.ndarray))
+
+
+def _match_names(own: Sequence[str], others: Sequence[str]) -> list[int]:
+    return [others.index(name) if name in others else -1 for name in own]
+
+
+def _matches(arm: Arm, other: Arm) -> NDArray[np.int64]:
+    """Return where values, levels and firsts of one arm stand in another arm."""
+    matches = np.full(N_MATCHES, -1, np.int64)
+    matches[:VALUE_SUCCESS] = np.arange(VALUE_SUCCESS)
+    own, others = arm.plan.names, other.plan.names
+    by_name = {endpoint.name: endpoint.index for endpoint in other.endpoints}
+    for endpoint in arm.endpoints:
+        if endpoint.family == "value" and endpoint.name in by_name:
+            matches[endpoint.index] = by_name[endpoint.name]
+    for first, names, their_names in (
+        (VALUE_EVENTS, own.kinds, others.kinds),
+        (VALUE_RELATED, own.kinds, others.kinds),
+        (VALUE_ASKS, own.rules, others.rules),
+        (VALUE_FIRED, own.rules, others.rules),
+        (VALUE_CLAUSE, own.clauses, others.clauses),
+        (MATCH_LEVEL, own.levels, others.levels),
+    ):
+        for place, match in enumerate(_match_names(names, their_names)):
+            base = 0 if first == MATCH_LEVEL else first
+            matches[first + place] = base + match if match >= 0 else -1
+    matches[MATCH_FIRST : MATCH_FIRST + FIRST_EVENT] = np.arange(FIRST_EVENT)
+    for place, match in enumerate(_match_names(own.kinds, others.kinds)):
+        for grade in range(GRADES):
+            number = FIRST_EVENT + match * GRADES + grade if match >= 0 else -1
+            matches[MATCH_FIRST + FIRST_EVENT + place * GRADES + grade] = number
+    return matches
+
+
+@dataclass
+class PairOfArms:
+    """Sums of products of one arm with the reference arm, over the same patients."""
+
+    arm: Arm
+    reference: Arm
+    sums: Sums = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.sums = Sums(PAIR)
+        self._matches = _matches(self.arm, self.reference)
+
+    def count(self, outcomes: NDArray[Any], others: NDArray[Any]) -> None:
+        """Add a block of both arms' outcome records of the same patients."""
+        pair = engine_array(np.zeros(1, PAIR))
+        tally_pairs(
+            self.arm.plan.numbers,
+            self.reference.plan.numbers,
+            engine_array(outcomes),
+            engine_array(others),
+            self._matches,
+            self.arm.denominators,
+            self.reference.denominators,
+            pair,
+            np.zeros((4, SLOTS), np.int64),
+        )
+        self.sums.add(pair.view(np.ndarray))
+
+
+def count_arms(
+    plans: Sequence[Plan],
+    first: int,
+    patients: int,
+    engine: str = "kernel",
+    threads: int | None = None,
+    block: int = BLOCK,
+    progress: Progress | None = None,
+) -> tuple[list[Arm], list[PairOfArms]]:
+    """Count consecutive patients in every arm; pairs are against the first arm."""
+    arms = [Arm(plan) for plan in plans]
+    pairs = [PairOfArms(arm, arms[0]) for arm in arms[1:]]
+    streams: list[Iterator[NDArray[Any]]] = [
+        outcome_blocks(plan, first, patients, engine, threads, block) for plan in plans
+    ]
+    for blocks in zip(*streams, strict=True):
+        for arm, outcomes in zip(arms, blocks, strict=True):
+            arm.count(outcomes)
+        for pair, outcomes in zip(pairs, blocks[1:], strict=True):
+            pair.count(outcomes, blocks[0])
+        if progress is not None:
+            progress(len(blocks[0]) * len(plans))
+    return arms, pairs
+
+

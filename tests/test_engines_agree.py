@@ -1,0 +1,147 @@
+"""The two engines tell the same story, row for row; a run without rows ends the same.
+
+Blocks, threads and the company of other patients change nothing. The long tier:
+`python -m pytest -m slow tests/test_engines_agree.py`.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from scenario_maker import make, to_toml
+from sim.engines import kernel, run
+from sim.model.jit import IS_COMPILED
+from sim.plan.plan import Plan, compile_plan, resolved_json
+from sim.scenario.file import load_scenario
+from sim.scenario.library import shipped_names
+from whole_run import Request, answer, as_json, difference, outcome_difference
+
+PATIENTS = 40
+SCREENED = 400
+BLOCKS_AND_THREADS = ((1, 2), (7, 4), (97, 1), (97, 2), (SCREENED, 1))
+MADE = range(1, 201)
+SLOW_MADE = range(1_001, 3_001)
+SLOW_PATIENTS, SLOW_SCREENED = 200, 4_000
+UNCOMPILED = [("shipped:ixazomib-minimal", 6), *((f"made:{seed}", 4) for seed in (3, 8, 21, 40))]
+
+
+def plan_of_shipped(name: str) -> Plan:
+    """The plan of a shipped scenario."""
+    return compile_plan(load_scenario(name).scenario)
+
+
+def assert_engines_agree(plan: Plan, text: str, patients: int, screened: int) -> None:
+    """Every table, latent value and outcome, by every way of running the same patients."""
+    told, told_outcomes = run.record(plan, 0, patients, engine="events")
+    flat, flat_outcomes = run.record(plan, 0, screened, threads=1)
+    first = flat.of_patient(0)
+    part, part_outcomes = run.record(plan, 0, patients, threads=2, block=7)
+    assert not (found := difference(told, part)), f"events and kernel: {found}\n{text}"
+    found = outcome_difference(told_outcomes, part_outcomes)
+    assert not found, f"outcomes of events and kernel: {found}\n{text}"
+    found = outcome_difference(part_outcomes, flat_outcomes[:patients])
+    assert not found, f"outcomes of blocks of 7 and of one block: {found}\n{text}"
+    assert not (found := difference(part.of_patient(0), first)), f"blocks: {found}\n{text}"
+    for block, threads in BLOCKS_AND_THREADS:
+        if block == 1 and screened > SCREENED:
+            continue
+        parts = run.outcome_blocks(plan, 0, screened, threads=threads, block=block)
+        found = outcome_difference(flat_outcomes, np.concatenate(list(parts)))
+        where = f"with rows and without (block {block}, {threads} threads)"
+        assert not found, f"outcomes {where}: {found}\n{text}"
+    for patient in (1, patients - 1):
+        alone, outcome = run.record(plan, patient, 1)
+        assert not (found := difference(alone, told.of_patient(patient))), f"alone: {found}\n{text}"
+        assert not outcome_difference(outcome, told_outcomes[patient : patient + 1])
+    if IS_COMPILED:
+        assert len(kernel.run_block.signatures) == 1
+        assert len(kernel.run_recorded.signatures) == 1
+
+
+@pytest.mark.parametrize("name", shipped_names())
+def test_engines_agree_on_shipped_scenarios(name: str) -> None:
+    plan = plan_of_shipped(name)
+    assert_engines_agree(plan, resolved_json(plan.scenario), PATIENTS, SCREENED)
+
+
+@pytest.mark.parametrize("seed", MADE)
+def test_engines_agree_on_made_scenarios(seed: int) -> None:
+    made = make(seed)
+    assert_engines_agree(made.plan(seed), made.text, PATIENTS, SCREENED)
+
+
+@pytest.mark.slow
+def test_engines_agree_on_many_made_scenarios(request: pytest.FixtureRequest) -> None:
+    if "slow" not in str(request.config.getoption("-m")):
+        pytest.skip("only when asked for: -m slow")
+    for name in shipped_names():
+        plan = plan_of_shipped(name)
+        text = resolved_json(plan.scenario)
+        assert_engines_agree(plan, text, 10 * SLOW_PATIENTS, 10 * SLOW_SCREENED)
+    for seed in SLOW_MADE:
+        made = make(seed)
+        assert_engines_agree(made.plan(seed), made.text, SLOW_PATIENTS, SLOW_SCREENED)
+
+
+def test_far_patients_are_run_alike() -> None:
+    plan = make(3).plan()
+    for first in ((1 << 32) - 3, (5 << 32) + 7):
+        told, outcomes = run.record(plan, first, 6, engine="events")
+        flat, _ = run.record(plan, first, 6, block=4)
+        assert not difference(told, flat)
+        parts = list(run.outcome_blocks(plan, first, 6))
+        assert not outcome_difference(outcomes, np.concatenate(parts))
+        assert told.disposition[:, 0].tolist() == list(range(first, first + 6))
+
+
+def test_made_scenarios_reach_all_machinery() -> None:
+    """The comparison means something only if rules fire, holds open and patients leave."""
+    asks, actions, routes, causes = set(), set(), set(), set()
+    for seed in range(1, 61):
+        histories, _ = run.record(make(seed).plan(seed), 0, PATIENTS)
+        won = histories.decisions[histories.decisions[:, 8] == 1]
+        asks |= set(won[:, 3].tolist())
+        actions |= set(won[:, 10].tolist())
+        routes |= set(histories.disposition[:, 4].tolist())
+        causes |= set(histories.disposition[:, 3].tolist())
+    assert asks == set(range(7))
+    assert actions == set(range(1, 9))
+    assert routes == set(range(7))
+    assert causes == set(range(6))
+
+
+def test_a_seed_makes_the_same_scenario_every_time() -> None:
+    make.cache_clear()
+    first = make(5)
+    make.cache_clear()
+    assert make(5) == first
+    assert to_toml(first.table) == first.text
+
+
+def test_compiled_and_interpreted_runs_are_the_same() -> None:
+    requests = [
+        Request(name, patients, engine=engine)
+        for name, patients in UNCOMPILED
+        for engine in ("kernel", "events")
+    ]
+    environment = os.environ | {"NUMBA_DISABLE_JIT": "1"}
+    interpreted = subprocess.run(
+        [sys.executable, "-W", "error::RuntimeWarning", "tests/whole_run.py"],
+        input=as_json(requests),
+        env=environment | {"PYTHONPATH": "."},
+        cwd=Path(__file__).parent.parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert interpreted.returncode == 0, interpreted.stderr[-3_000:]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        compiled = [answer(request) for request in requests]
+    assert json.loads(interpreted.stdout) == compiled
