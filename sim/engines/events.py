@@ -23,55 +23,55 @@ Process = Generator[simpy.Event, Any, None]
 
 
 @njit
-def _begin(plans, states, patient):  # type: ignore[no-untyped-def]
+def _begin(plans, states, patient):
     calendar.begin(plans[0], states[0], patient)
 
 
 @njit
-def _arrive(plans, states, books):  # type: ignore[no-untyped-def]
+def _arrive(plans, states, books):
     return calendar.arrive_at_start(plans[0], states[0], books[0])
 
 
 @njit
-def _next_recheck(plans, states):  # type: ignore[no-untyped-def]
+def _next_recheck(plans, states):
     return calendar.next_recheck(plans[0], states[0])
 
 
 @njit
-def _start_cycle(plans, states, books):  # type: ignore[no-untyped-def]
+def _start_cycle(plans, states, books):
     calendar.start_cycle(plans[0], states[0], books[0])
 
 
 @njit
-def _visit(plans, states, books):  # type: ignore[no-untyped-def]
+def _visit(plans, states, books):
     calendar.visit(plans[0], states[0], books[0])
 
 
 @njit
-def _notice(plans, states, books):  # type: ignore[no-untyped-def]
+def _notice(plans, states, books):
     calendar.notice(plans[0], states[0], books[0])
 
 
 @njit
-def _dose(plans, states, books, is_visit, dose):  # type: ignore[no-untyped-def]
+def _dose(plans, states, books, is_visit, dose):
     given = calendar.give_dose(plans[0], states[0], books[0], is_visit)
     if given >= 0:
         record_dose(states[0], books[0], dose, given)
 
 
 @njit
-def _hold_limit_day(plans, states):  # type: ignore[no-untyped-def]
+def _hold_limit_day(plans, states):
     return calendar.hold_limit_day(plans[0], states[0])
 
 
 @njit
-def _finish(plans, states, outcomes, place):  # type: ignore[no-untyped-def]
+def _finish(plans, states, outcomes, place):
     outcome.drop_uncounted_events(plans[0], states[0])
     outcome.collect(plans[0], states[0], outcomes[place])
 
 
 @njit
-def copy_rows(states, events, disposition, latents):  # type: ignore[no-untyped-def]
+def copy_rows(states, events, disposition, latents):
     """Write the adverse events and disposition of the patient just run."""
     copy_end(states[0], events, 0, disposition, latents, 0)
 

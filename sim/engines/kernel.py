@@ -19,7 +19,7 @@ assert 1 << 10 == SCREEN_BINS
 
 
 @njit
-def _fill_latents(plan, first, bins, frailty):  # type: ignore[no-untyped-def]
+def _fill_latents(plan, first, bins, frailty):
     """Fill the clearance bin and the frailty of a block."""
     for i in range(bins.shape[0]):
         w0, _, _, _ = words_at(plan, first + i, plan.cl_f_stream, 0)
@@ -35,7 +35,7 @@ def _fill_latents(plan, first, bins, frailty):  # type: ignore[no-untyped-def]
 
 
 @njit
-def run_block(plans, first, states, books, outcomes):  # type: ignore[no-untyped-def]
+def run_block(plans, first, states, books, outcomes):
     """Run consecutive patients without rows and fill their outcome records."""
     plan = plans[0]
     state = states[0]
@@ -61,7 +61,7 @@ def run_block(plans, first, states, books, outcomes):  # type: ignore[no-untyped
 
 
 @njit
-def _copy_rows(rows, count, table, first):  # type: ignore[no-untyped-def]
+def _copy_rows(rows, count, table, first):
     for row in range(count):
         for column in range(table.shape[1]):
             table[first + row, column] = rows[row, column]
@@ -69,7 +69,7 @@ def _copy_rows(rows, count, table, first):  # type: ignore[no-untyped-def]
 
 
 @njit
-def run_recorded(  # type: ignore[no-untyped-def]
+def run_recorded(
     plans, first, states, books, outcomes, doses, events, log, disposition, latents
 ):
     """Run consecutive patients with all rows, as far as the tables hold.

@@ -25,7 +25,7 @@ RECOVERED = int(Status.RECOVERED)
 
 
 @njit
-def move_to(state, day):  # type: ignore[no-untyped-def]
+def move_to(state, day):
     """Move to a day: recoveries, then onsets."""
     state.day = day
     for event in range(state.first_open_event, state.n_events):
@@ -36,7 +36,7 @@ def move_to(state, day):  # type: ignore[no-untyped-def]
 
 
 @njit
-def has_unnoticed(state):  # type: ignore[no-untyped-def]
+def has_unnoticed(state):
     """Say whether an event has begun that is not known yet."""
     for event in range(state.first_open_event, state.n_events):
         if state.event_known_day[event] == 0 and state.event_status[event] != PENDING:
@@ -45,7 +45,7 @@ def has_unnoticed(state):  # type: ignore[no-untyped-def]
 
 
 @njit
-def next_onset_day(state):  # type: ignore[no-untyped-def]
+def next_onset_day(state):
     """Return the day of the next onset still to come."""
     day = UNLIMITED
     for event in range(state.first_open_event, state.n_events):
@@ -55,7 +55,7 @@ def next_onset_day(state):  # type: ignore[no-untyped-def]
 
 
 @njit
-def pass_days_before(plan, state, book, day):  # type: ignore[no-untyped-def]
+def pass_days_before(plan, state, book, day):
     """Pass what happens before a planned day: onsets known at once, the limit of a hold."""
     if not plan.seen_at_onset and state.hold_rule < 0:
         return
@@ -73,7 +73,7 @@ def pass_days_before(plan, state, book, day):  # type: ignore[no-untyped-def]
 
 
 @njit
-def record_dose(state, book, dose, given):  # type: ignore[no-untyped-def]
+def record_dose(state, book, dose, given):
     """Write one row of the dose table, when doses are recorded."""
     if not book.recording:
         return
@@ -90,7 +90,7 @@ def record_dose(state, book, dose, given):  # type: ignore[no-untyped-def]
 
 
 @njit
-def run_day(plan, state, book, point):  # type: ignore[no-untyped-def]
+def run_day(plan, state, book, point):
     """One planned day of the running cycle: the visit, the dose, onsets drawn for day 1."""
     is_visit = plan.point_visit[point]
     if point > 0:
@@ -113,7 +113,7 @@ def run_day(plan, state, book, point):  # type: ignore[no-untyped-def]
 
 
 @njit
-def wait_for_start(plan, state, book):  # type: ignore[no-untyped-def]
+def wait_for_start(plan, state, book):
     """Planned day 1 of the next cycle and its rechecks, until it starts or treatment ends."""
     pass_days_before(plan, state, book, state.planned_day)
     if state.ended:
@@ -128,7 +128,7 @@ def wait_for_start(plan, state, book):  # type: ignore[no-untyped-def]
 
 
 @njit
-def run_course(plan, state, book):  # type: ignore[no-untyped-def]
+def run_course(plan, state, book):
     """Run a patient put before the first dose to the end of treatment.
 
     The book takes rows when it records; its script, if any, takes the place of AE draws.
@@ -150,7 +150,7 @@ def run_course(plan, state, book):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _copy_events(state, events, row):  # type: ignore[no-untyped-def]
+def _copy_events(state, events, row):
     for event in range(state.n_events):
         events[row, 0] = state.patient
         events[row, 1] = state.event_cycle[event]
@@ -167,7 +167,7 @@ def _copy_events(state, events, row):  # type: ignore[no-untyped-def]
 
 
 @njit
-def copy_end(state, events, row, disposition, latents, place):  # type: ignore[no-untyped-def]
+def copy_end(state, events, row, disposition, latents, place):
     """Write a finished patient's adverse events and disposition; return the next event row."""
     disposition[place, 0] = state.patient
     disposition[place, 1] = state.cycle

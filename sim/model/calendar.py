@@ -44,7 +44,7 @@ ENDED = 2
 
 
 @njit
-def begin(plan, state, patient):  # type: ignore[no-untyped-def]
+def begin(plan, state, patient):
     """Put a patient before the first dose."""
     state.patient = patient
     state.exit_cycles = ALL_CYCLES
@@ -109,7 +109,7 @@ def begin(plan, state, patient):  # type: ignore[no-untyped-def]
 
 
 @njit
-def learn(plan, state):  # type: ignore[no-untyped-def]
+def learn(plan, state):
     """Every adverse event that has begun becomes known today; forget those over and asked about."""
     for event in range(state.first_open_event, state.n_events):
         if state.event_known_day[event] == 0 and state.event_status[event] != PENDING:
@@ -125,7 +125,7 @@ def learn(plan, state):  # type: ignore[no-untyped-def]
 
 
 @njit
-def visit(plan, state, book):  # type: ignore[no-untyped-def]
+def visit(plan, state, book):
     """What every visit has: learn, event rules, stop rules, the open hold, visit rules."""
     learn(plan, state)
     if state.first_open_event < state.n_events:
@@ -141,7 +141,7 @@ def visit(plan, state, book):  # type: ignore[no-untyped-def]
 
 
 @njit
-def assess_exits(plan, state, cycle, ahead, from_day, to_day):  # type: ignore[no-untyped-def]
+def assess_exits(plan, state, cycle, ahead, from_day, to_day):
     """Let the earliest exit that happens in (from_day, to_day] win; return its number or -1."""
     winner = -1
     earliest = 0.0
@@ -159,7 +159,7 @@ def assess_exits(plan, state, cycle, ahead, from_day, to_day):  # type: ignore[n
 
 
 @njit
-def notice(plan, state, book):  # type: ignore[no-untyped-def]
+def notice(plan, state, book):
     """An event is known at its onset, outside a visit: event rules and stop rules only."""
     learn(plan, state)
     ask_event_rules(plan, state, book)
@@ -169,13 +169,13 @@ def notice(plan, state, book):  # type: ignore[no-untyped-def]
 
 
 @njit
-def is_screened_out(plan, state, days):  # type: ignore[no-untyped-def]
+def is_screened_out(plan, state, days):
     """Say whether the screen has shown that no exit can happen in a cycle of nominal length."""
     return days == plan.cycle_days and not (state.exit_cycles >> state.cycle) & 1
 
 
 @njit
-def assess_cycle(plan, state):  # type: ignore[no-untyped-def]
+def assess_cycle(plan, state):
     """End-of-cycle assessment on the planned day 1 of the next cycle, over the days since the last."""
     to_day = state.planned_day - 1
     from_day = state.assessed_to_day
@@ -188,7 +188,7 @@ def assess_cycle(plan, state):  # type: ignore[no-untyped-def]
 
 
 @njit
-def assess_ahead(plan, state):  # type: ignore[no-untyped-def]
+def assess_ahead(plan, state):
     """Exits marked `before_ae`, on the actual day 1, over the days of the cycle that starts."""
     to_day = state.day - 1 + plan.cycle_days
     from_day = state.assessed_ahead_to_day
@@ -201,7 +201,7 @@ def assess_ahead(plan, state):  # type: ignore[no-untyped-def]
 
 
 @njit
-def arrive_at_start(plan, state, book):  # type: ignore[no-untyped-def]
+def arrive_at_start(plan, state, book):
     """Planned day 1 of the next cycle, or a recheck; return START, WAIT or ENDED.
 
     The last cycle is assessed, and its late events are asked about, like every other.
@@ -231,7 +231,7 @@ def arrive_at_start(plan, state, book):  # type: ignore[no-untyped-def]
 
 
 @njit
-def start_cycle(plan, state, book):  # type: ignore[no-untyped-def]
+def start_cycle(plan, state, book):
     """Actual day 1: level decision, exits assessed ahead, AE draws of the new cycle."""
     record_delay(state, state.day - state.planned_day)
     decide_level(plan, state, book)
@@ -247,7 +247,7 @@ def start_cycle(plan, state, book):  # type: ignore[no-untyped-def]
 
 
 @njit
-def account_for_dose(plan, state, given):  # type: ignore[no-untyped-def]
+def account_for_dose(plan, state, given):
     """Add a planned dose, given or withheld, to the sums; losses are against the reference dose.
 
     What the reference exceeds the highest level so far by is not escalated, what that
@@ -268,7 +268,7 @@ def account_for_dose(plan, state, given):  # type: ignore[no-untyped-def]
 
 
 @njit
-def give_dose(plan, state, book, is_visit):  # type: ignore[no-untyped-def]
+def give_dose(plan, state, book, is_visit):
     """Dose rules where it is a visit, then the dose; return 1 given, 0 withheld, -1 ended."""
     if state.hold_rule < 0:
         resume_dosing(plan, state)
@@ -291,7 +291,7 @@ def give_dose(plan, state, book, is_visit):  # type: ignore[no-untyped-def]
 
 
 @njit
-def next_recheck(plan, state):  # type: ignore[no-untyped-def]
+def next_recheck(plan, state):
     """Return the next day on which a waiting cycle start is asked about.
 
     Every recheck_days from the planned day, and on the days when a limit is reached.
@@ -317,7 +317,7 @@ def next_recheck(plan, state):  # type: ignore[no-untyped-def]
 
 
 @njit
-def hold_limit_day(plan, state):  # type: ignore[no-untyped-def]
+def hold_limit_day(plan, state):
     """Return the day on which the open hold reaches its limit; 0 when no hold is open."""
     if state.hold_rule < 0:
         return 0
@@ -325,7 +325,7 @@ def hold_limit_day(plan, state):  # type: ignore[no-untyped-def]
 
 
 @njit
-def nothing_waits(plan, state):  # type: ignore[no-untyped-def]
+def nothing_waits(plan, state):
     """Say whether no event is open, no dose held, and no change or delay due."""
     return (
         state.first_open_event == state.n_events
@@ -338,7 +338,7 @@ def nothing_waits(plan, state):  # type: ignore[no-untyped-def]
 
 
 @njit
-def next_cycle_is_quiet(plan, state):  # type: ignore[no-untyped-def]
+def next_cycle_is_quiet(plan, state):
     """Say whether the next cycle can bring nothing but its doses, so that no rule need be asked.
 
     Holds when nothing waits, the screen has shown that no event and no exit is drawn, and no
@@ -360,7 +360,7 @@ def next_cycle_is_quiet(plan, state):  # type: ignore[no-untyped-def]
 
 
 @njit
-def pass_quiet_cycle(plan, state):  # type: ignore[no-untyped-def]
+def pass_quiet_cycle(plan, state):
     """Give every dose of the next cycle, as the full course of the day would."""
     state.cycle += 1
     state.asked_cycle = state.cycle

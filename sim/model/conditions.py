@@ -25,7 +25,7 @@ OPERATION_ANY = int(Operation.ANY)
 
 
 @njit
-def _first_cycle_of_window(plan, state, clause):  # type: ignore[no-untyped-def]
+def _first_cycle_of_window(plan, state, clause):
     if plan.clause_window[clause] == CYCLES:
         return plan.clause_window_range[clause, 0]
     cycles = plan.clause_window_range[clause, 0]
@@ -36,21 +36,21 @@ def _first_cycle_of_window(plan, state, clause):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _last_cycle_of_window(plan, state, clause):  # type: ignore[no-untyped-def]
+def _last_cycle_of_window(plan, state, clause):
     if plan.clause_window[clause] == CYCLES:
         return plan.clause_window_range[clause, 1]
     return state.asked_cycle
 
 
 @njit
-def _first_day_of_window(plan, state, clause):  # type: ignore[no-untyped-def]
+def _first_day_of_window(plan, state, clause):
     if plan.clause_window[clause] == LAST_DAYS:
         return state.day - plan.clause_window_range[clause, 0] + 1
     return state.last_change_day
 
 
 @njit
-def _event_in_window(plan, state, clause, event):  # type: ignore[no-untyped-def]
+def _event_in_window(plan, state, clause, event):
     window = plan.clause_window[clause]
     if window == EVER:
         return True
@@ -72,7 +72,7 @@ def _event_in_window(plan, state, clause, event):  # type: ignore[no-untyped-def
 
 
 @njit
-def _event_matches(plan, state, clause, event, rule, focus):  # type: ignore[no-untyped-def]
+def _event_matches(plan, state, clause, event, rule, focus):
     if state.event_known_day[event] == 0:
         return False
     kind = state.event_kind[event]
@@ -99,7 +99,7 @@ def _event_matches(plan, state, clause, event, rule, focus):  # type: ignore[no-
 
 
 @njit
-def _count_events(plan, state, clause, rule, focus):  # type: ignore[no-untyped-def]
+def _count_events(plan, state, clause, rule, focus):
     count = 0
     first = 0 if plan.clause_state[clause] == 0 else state.first_open_event
     for event in range(first, state.n_events):
@@ -111,7 +111,7 @@ def _count_events(plan, state, clause, rule, focus):  # type: ignore[no-untyped-
 
 
 @njit
-def _history_in_window(plan, state, clause, entry):  # type: ignore[no-untyped-def]
+def _history_in_window(plan, state, clause, entry):
     window = plan.clause_window[clause]
     if window == EVER:
         return True
@@ -123,7 +123,7 @@ def _history_in_window(plan, state, clause, entry):  # type: ignore[no-untyped-d
 
 
 @njit
-def _history_matches(plan, state, clause, entry):  # type: ignore[no-untyped-def]
+def _history_matches(plan, state, clause, entry):
     if state.history_kind[entry] != plan.clause_kind[clause]:
         return False
     if plan.clause_rule[clause] >= 0 and plan.clause_rule[clause] != state.history_rule[entry]:
@@ -140,7 +140,7 @@ def _history_matches(plan, state, clause, entry):  # type: ignore[no-untyped-def
 
 
 @njit
-def _count_history(plan, state, clause):  # type: ignore[no-untyped-def]
+def _count_history(plan, state, clause):
     count = 0
     for entry in range(state.n_history):
         if _history_matches(plan, state, clause, entry):
@@ -151,7 +151,7 @@ def _count_history(plan, state, clause):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _value(plan, state, clause):  # type: ignore[no-untyped-def]
+def _value(plan, state, clause):
     if plan.clause_kind[clause] == DOSE_MG:
         return plan.level_mg[state.level]
     if plan.clause_kind[clause] == CYCLES_AT_LEVEL:
@@ -165,7 +165,7 @@ def _value(plan, state, clause):  # type: ignore[no-untyped-def]
 
 
 @njit
-def clause_holds(plan, state, clause, rule, focus):  # type: ignore[no-untyped-def]
+def clause_holds(plan, state, clause, rule, focus):
     """Say whether one clause holds; focus is the event an event rule is asked about, or -1."""
     if plan.clause_type[clause] == EVENT_CLAUSE:
         count = _count_events(plan, state, clause, rule, focus)
@@ -178,7 +178,7 @@ def clause_holds(plan, state, clause, rule, focus):  # type: ignore[no-untyped-d
 
 
 @njit
-def condition_holds(plan, state, first, length, rule, focus):  # type: ignore[no-untyped-def]
+def condition_holds(plan, state, first, length, rule, focus):
     """Evaluate a compiled condition: a stack machine whose stack is the bits of one integer.
 
     Every clause is evaluated, so that the log can say which held. Leaves the clauses that

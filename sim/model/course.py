@@ -20,7 +20,7 @@ FIXED = int(DurationLaw.FIXED)
 
 
 @njit
-def is_at_risk(plan, state, kind):  # type: ignore[no-untyped-def]
+def is_at_risk(plan, state, kind):
     """Say whether a kind is drawn in the cycle that starts now."""
     if plan.recurrence[kind] == NEVER:
         return not (state.had_kind >> kind) & 1
@@ -32,7 +32,7 @@ def is_at_risk(plan, state, kind):  # type: ignore[no-untyped-def]
 
 
 @njit
-def onset_day(plan, kind, word):  # type: ignore[no-untyped-def]
+def onset_day(plan, kind, word):
     """Return the day of the cycle, from 1, on which an event begins."""
     day = 1
     while word >= plan.onset[kind, day]:
@@ -41,7 +41,7 @@ def onset_day(plan, kind, word):  # type: ignore[no-untyped-def]
 
 
 @njit
-def duration_days(plan, kind, grade, day_of_cycle, word):  # type: ignore[no-untyped-def]
+def duration_days(plan, kind, grade, day_of_cycle, word):
     """Return the length of an event in whole days, at least 1."""
     law = plan.duration_law[kind, grade]
     if law == LOG_NORMAL:
@@ -57,7 +57,7 @@ def duration_days(plan, kind, grade, day_of_cycle, word):  # type: ignore[no-unt
 
 
 @njit
-def add_event(  # type: ignore[no-untyped-def]
+def add_event(
     plan, state, kind, cycle, onset, end, grade, is_drug, is_related
 ):
     """Append one adverse event to the patient's ledger, not yet begun."""
@@ -78,7 +78,7 @@ def add_event(  # type: ignore[no-untyped-def]
 
 
 @njit
-def draw_kind(plan, state, kind, word):  # type: ignore[no-untyped-def]
+def draw_kind(plan, state, kind, word):
     """Decide by the word of a kind whether it occurs in the cycle now starting; add it if so."""
     cycle = state.cycle
     background, drug = cycle_hazards(plan, state, kind, cycle)
@@ -96,7 +96,7 @@ def draw_kind(plan, state, kind, word):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _take_from_script(plan, state, book):  # type: ignore[no-untyped-def]
+def _take_from_script(plan, state, book):
     for row in range(book.n_script):
         if book.script[row, 0] != state.cycle:
             continue
@@ -108,7 +108,7 @@ def _take_from_script(plan, state, book):  # type: ignore[no-untyped-def]
 
 
 @njit
-def draw_events(plan, state, book):  # type: ignore[no-untyped-def]
+def draw_events(plan, state, book):
     """Draw, or take from the script, the adverse events of the cycle that starts now."""
     if book.n_script >= 0:
         _take_from_script(plan, state, book)

@@ -29,7 +29,7 @@ MAX_ASKS = 4_095
 
 
 @inlined
-def _round(c0, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-def]
+def _round(c0, c1, c2, c3, k0, k1):
     product_0 = MULTIPLIER_0 * c0
     product_1 = MULTIPLIER_1 * c2
     return (
@@ -41,7 +41,7 @@ def _round(c0, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def philox_rounds(c0, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-def]
+def philox_rounds(c0, c1, c2, c3, k0, k1):
     """Philox4x32-10 written out, so that a loop over patients becomes vector code."""
     k0 &= LOW_32
     k1 &= LOW_32
@@ -73,7 +73,7 @@ def philox(c0: int, c1: int, c2: int, c3: int, k0: int, k1: int) -> tuple[int, i
 
 
 @njit
-def words_at(plan, patient, stream, block):  # type: ignore[no-untyped-def]
+def words_at(plan, patient, stream, block):
     """Return the four words of one block of a stream of one patient."""
     return philox(
         patient & LOW_32,
@@ -86,7 +86,7 @@ def words_at(plan, patient, stream, block):  # type: ignore[no-untyped-def]
 
 
 @njit
-def word_of_cycle(plan, patient, stream, cycle, ask):  # type: ignore[no-untyped-def]
+def word_of_cycle(plan, patient, stream, cycle, ask):
     """Return the 32-bit word of a stream in a cycle (from 1), for its ask number (from 0)."""
     w0, w1, w2, w3 = words_at(plan, patient, stream, ((cycle - 1) >> 2) + ASK_BLOCKS * ask)
     place = (cycle - 1) & 3
@@ -126,13 +126,13 @@ def uniform_of_words(high: int, low: int) -> float:
 
 
 @njit
-def latent_uniform(plan, patient, stream):  # type: ignore[no-untyped-def]
+def latent_uniform(plan, patient, stream):
     """Return the uniform behind a latent value of a patient."""
     w0, w1, _, _ = words_at(plan, patient, stream, 0)
     return uniform_of_words(w0, w1)
 
 
 @njit
-def latent_normal(plan, patient, stream):  # type: ignore[no-untyped-def]
+def latent_normal(plan, patient, stream):
     """Return the standard normal behind a latent value of a patient."""
     return normal_quantile(latent_uniform(plan, patient, stream))

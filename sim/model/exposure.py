@@ -6,7 +6,7 @@ from sim.model.jit import njit
 
 
 @njit
-def draw_latents(plan, state):  # type: ignore[no-untyped-def]
+def draw_latents(plan, state):
     """Give the patient CL/F [L/h], body surface area [m2] and frailty from their addresses."""
     state.cl_f = plan.cl_f_typical
     if plan.cl_f_sd_log > 0.0:
@@ -24,7 +24,7 @@ def draw_latents(plan, state):  # type: ignore[no-untyped-def]
 
 
 @njit
-def fill_exposures(plan, state):  # type: ignore[no-untyped-def]
+def fill_exposures(plan, state):
     """Fill the steady-state AUC/day [ng*h/mL per day] of every level.
 
     A = 1000 * doses per cycle * dose / (cycle length * CL/F); mg/(L/h) is 1000 ng*h/mL.
@@ -34,7 +34,7 @@ def fill_exposures(plan, state):  # type: ignore[no-untyped-def]
 
 
 @njit
-def auc_of_cycle(plan, state, cycle):  # type: ignore[no-untyped-def]
+def auc_of_cycle(plan, state, cycle):
     """Return the AUC/day that the hazard of a cycle answers to, from the levels decided so far."""
     if plan.n_accumulation == 0:
         return state.level_auc[state.level_of_cycle[cycle]]

@@ -17,7 +17,7 @@ COMPLETED = 0
 
 
 @njit
-def drop_uncounted_events(plan, state):  # type: ignore[no-untyped-def]
+def drop_uncounted_events(plan, state):
     """Forget events that begin after the stop day, or after 30 days from the last dose."""
     if not state.ended:
         return
@@ -46,7 +46,7 @@ def drop_uncounted_events(plan, state):  # type: ignore[no-untyped-def]
 
 
 @njit
-def toxicity_days(state, grade):  # type: ignore[no-untyped-def]
+def toxicity_days(state, grade):
     """Return the days on treatment with an active event of this grade or higher.
 
     Events are visited by their next uncovered day, so that a day counts once.
@@ -73,7 +73,7 @@ def toxicity_days(state, grade):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _collect_events(plan, state, out):  # type: ignore[no-untyped-def]
+def _collect_events(plan, state, out):
     out.first_any_cycle = 0
     for kind in range(plan.n_kinds):
         out.events[kind] = 0
@@ -98,7 +98,7 @@ def _collect_events(plan, state, out):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _collect_history(state, out):  # type: ignore[no-untyped-def]
+def _collect_history(state, out):
     out.interruptions = 0
     out.holds = 0
     out.delays = 0
@@ -127,7 +127,7 @@ def _collect_history(state, out):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _collect_dose(plan, state, out):  # type: ignore[no-untyped-def]
+def _collect_dose(plan, state, out):
     out.given_ug = state.given_ug
     out.given_mg = state.given_ug * 1e-3 * state.bsa
     out.loss_not_escalated_ug = state.loss_not_escalated_ug
@@ -147,14 +147,14 @@ def _collect_dose(plan, state, out):  # type: ignore[no-untyped-def]
 
 
 @njit
-def benefit_auc(plan, given_mg, cl_f, days):  # type: ignore[no-untyped-def]
+def benefit_auc(plan, given_mg, cl_f, days):
     """Return AUC/day [ng*h/mL per day] of a total dose over days; a placebo gives 0."""
     per_mg = plan.auc_per_mg * plan.cycle_days / plan.n_doses
     return per_mg * given_mg / (cl_f * days)
 
 
 @njit
-def collect(plan, state, out):  # type: ignore[no-untyped-def]
+def collect(plan, state, out):
     """Fill the outcome record of a patient whose course has ended."""
     out.patient = state.patient
     out.last_cycle = state.cycle

@@ -40,7 +40,7 @@ THEN_STOP = int(Then.STOP)
 
 
 @njit
-def end_treatment(state, cause, route, rule, last_day):  # type: ignore[no-untyped-def]
+def end_treatment(state, cause, route, rule, last_day):
     """End treatment; the first reason stays."""
     if not state.ended:
         state.ended = 1
@@ -51,7 +51,7 @@ def end_treatment(state, cause, route, rule, last_day):  # type: ignore[no-untyp
 
 
 @njit
-def remember(state, kind, cycle, rule, related, days):  # type: ignore[no-untyped-def]
+def remember(state, kind, cycle, rule, related, days):
     """Enter what has been done to the dose into the patient's history."""
     entry = state.n_history
     state.history_kind[entry] = kind
@@ -65,7 +65,7 @@ def remember(state, kind, cycle, rule, related, days):  # type: ignore[no-untype
 
 
 @njit
-def _change_layers(state, level):  # type: ignore[no-untyped-def]
+def _change_layers(state, level):
     """An increase opens a layer; a reduction cuts those above it and keeps the others' starts."""
     if level > state.level:
         state.layer_level[state.n_layers] = level
@@ -79,7 +79,7 @@ def _change_layers(state, level):  # type: ignore[no-untyped-def]
 
 
 @njit
-def change_level(plan, state, level, rule, related):  # type: ignore[no-untyped-def]
+def change_level(plan, state, level, rule, related):
     """Move to another level; below the lowest, stop or stay. The only function that does."""
     if level < 0:
         if not plan.stay_at_lowest:
@@ -106,7 +106,7 @@ def change_level(plan, state, level, rule, related):  # type: ignore[no-untyped-
 
 
 @njit
-def _is_asked(plan, state, rule):  # type: ignore[no-untyped-def]
+def _is_asked(plan, state, rule):
     if not (plan.rule_cycles[rule] >> state.asked_cycle) & 1:
         return False
     if state.asked_cycle > state.cycle:
@@ -116,7 +116,7 @@ def _is_asked(plan, state, rule):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _word(plan, state, rule, event):  # type: ignore[no-untyped-def]
+def _word(plan, state, rule, event):
     if event >= 0:
         stream = plan.rule_kind_stream[rule, state.event_kind[event]]
         return word_of_cycle(plan, state.patient, stream, state.event_cycle[event], 0)
@@ -125,7 +125,7 @@ def _word(plan, state, rule, event):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _action_of(plan, state, rule, event):  # type: ignore[no-untyped-def]
+def _action_of(plan, state, rule, event):
     """Return (action, argument) of a rule whose condition holds; NO_ACTION if its draw fails."""
     n_choices = plan.rule_n_choices[rule]
     if n_choices > 0:
@@ -142,7 +142,7 @@ def _action_of(plan, state, rule, event):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _direction(state, action, argument):  # type: ignore[no-untyped-def]
+def _direction(state, action, argument):
     """Return UP or DOWN for SET; other actions as they are."""
     if action == SET:
         return UP if argument > state.level else DOWN
@@ -150,7 +150,7 @@ def _direction(state, action, argument):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _severity(plan, state, action, argument):  # type: ignore[no-untyped-def]
+def _severity(plan, state, action, argument):
     if plan.order_by_file:
         return 1
     direction = _direction(state, action, argument)
@@ -162,7 +162,7 @@ def _severity(plan, state, action, argument):  # type: ignore[no-untyped-def]
 
 
 @njit
-def write_log(book, state, ask, rule, event, holds, fired, action, argument):  # type: ignore[no-untyped-def]
+def write_log(book, state, ask, rule, event, holds, fired, action, argument):
     """Write one row of the decision log; return its number, or -1 when nothing is recorded."""
     if not book.recording:
         return -1
@@ -186,7 +186,7 @@ def write_log(book, state, ask, rule, event, holds, fired, action, argument):  #
 
 
 @njit
-def consider(plan, state, book, rule, event, ask):  # type: ignore[no-untyped-def]
+def consider(plan, state, book, rule, event, ask):
     """Ask one rule; return (action or NO_ACTION, argument, row of the book)."""
     first, length = plan.rule_when[rule, 0], plan.rule_when[rule, 1]
     holds = condition_holds(plan, state, first, length, rule, event)
@@ -210,14 +210,14 @@ def consider(plan, state, book, rule, event, ask):  # type: ignore[no-untyped-de
 
 
 @njit
-def _finish(book, state, row):  # type: ignore[no-untyped-def]
+def _finish(book, state, row):
     if row >= 0:
         book.log[row, 8] = 1
         book.log[row, 13] = state.level
 
 
 @njit
-def open_hold(state, rule, related):  # type: ignore[no-untyped-def]
+def open_hold(state, rule, related):
     """Open a hold; it is counted when it opens."""
     state.hold_rule = rule
     state.hold_day = state.day
@@ -227,7 +227,7 @@ def open_hold(state, rule, related):  # type: ignore[no-untyped-def]
 
 
 @njit
-def may_rise(plan, state, rule, level):  # type: ignore[no-untyped-def]
+def may_rise(plan, state, rule, level):
     """Say whether an increase to a level is allowed by the ladder, locks and the rule's cap."""
     if level >= plan.n_levels or state.asked_cycle <= state.lock_to_cycle:
         return False
@@ -237,7 +237,7 @@ def may_rise(plan, state, rule, level):  # type: ignore[no-untyped-def]
 
 
 @njit
-def act(plan, state, action, argument, rule, related, ask):  # type: ignore[no-untyped-def]
+def act(plan, state, action, argument, rule, related, ask):
     """Carry out the winner of an ask; return False if an increase was refused."""
     if action == STOP:
         end_treatment(state, ADVERSE_EVENT, plan.rule_route[rule], rule, state.day)
@@ -271,7 +271,7 @@ def act(plan, state, action, argument, rule, related, ask):  # type: ignore[no-u
 
 
 @njit
-def ask_event_rules(plan, state, book):  # type: ignore[no-untyped-def]
+def ask_event_rules(plan, state, book):
     """Ask event rules once about every event that is known; only stops while a hold is open."""
     best, best_severity, best_argument, best_action, best_row, best_related = -1, 0, 0, 0, -1, 0
     for rule in range(plan.n_rules):
@@ -299,7 +299,7 @@ def ask_event_rules(plan, state, book):  # type: ignore[no-untyped-def]
 
 
 @njit
-def mark_asked(state, rule):  # type: ignore[no-untyped-def]
+def mark_asked(state, rule):
     """A rule has now been asked about every known event; none is new to it any more."""
     for event in range(state.first_open_event, state.n_events):
         if state.event_known_day[event] > 0:
@@ -307,7 +307,7 @@ def mark_asked(state, rule):  # type: ignore[no-untyped-def]
 
 
 @njit
-def rules_to_ask(plan, state, book, ask):  # type: ignore[no-untyped-def]
+def rules_to_ask(plan, state, book, ask):
     """Return the rules of an occasion, as bits, that may hold or whose row is wanted."""
     rules = plan.asked_at[ask]
     if not book.recording and state.first_open_event == state.n_events:
@@ -316,7 +316,7 @@ def rules_to_ask(plan, state, book, ask):  # type: ignore[no-untyped-def]
 
 
 @njit
-def ask_rules(plan, state, book, ask):  # type: ignore[no-untyped-def]
+def ask_rules(plan, state, book, ask):
     """Ask the rules of one occasion and act once, if any of them may hold."""
     rules = rules_to_ask(plan, state, book, ask)
     if rules != 0:
@@ -324,7 +324,7 @@ def ask_rules(plan, state, book, ask):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _ask_each(plan, state, book, ask, rules):  # type: ignore[no-untyped-def]
+def _ask_each(plan, state, book, ask, rules):
     """Ask rules, given as bits; the winner acts. At a level decision a change made today
     forbids another."""
     best, best_severity, best_argument, best_action, best_row, best_related = -1, 0, 0, 0, -1, 0
@@ -351,7 +351,7 @@ def _ask_each(plan, state, book, ask, rules):  # type: ignore[no-untyped-def]
 
 
 @njit
-def test_until(plan, state, book):  # type: ignore[no-untyped-def]
+def test_until(plan, state, book):
     """Test whether the open hold ends; if so its resume step falls due at the next dose."""
     rule = state.hold_rule
     first, length = plan.rule_until[rule, 0], plan.rule_until[rule, 1]
@@ -370,14 +370,14 @@ def test_until(plan, state, book):  # type: ignore[no-untyped-def]
 
 
 @njit
-def stop_if_held_too_long(plan, state):  # type: ignore[no-untyped-def]
+def stop_if_held_too_long(plan, state):
     """Stop when a hold has lasted max_hold_days; the test on that very day came first."""
     if state.hold_rule >= 0 and state.day - state.hold_day >= plan.max_hold_days:
         end_treatment(state, ADVERSE_EVENT, ROUTE_MAX_HOLD, state.hold_rule, state.day)
 
 
 @njit
-def _ask_gate_rule(plan, state, book, rule, waited):  # type: ignore[no-untyped-def]
+def _ask_gate_rule(plan, state, book, rule, waited):
     """Ask one gate rule; return whether it wants the cycle to wait."""
     action, _, row = consider(plan, state, book, rule, -1, ASK_GATE)
     related = state.match_related
@@ -403,7 +403,7 @@ def _ask_gate_rule(plan, state, book, rule, waited):  # type: ignore[no-untyped-
 
 
 @njit
-def ask_gate(plan, state, book):  # type: ignore[no-untyped-def]
+def ask_gate(plan, state, book):
     """Ask whether the planned cycle may start today; return True if it must wait."""
     waited = state.day - state.planned_day
     wait = False
@@ -430,7 +430,7 @@ def ask_gate(plan, state, book):  # type: ignore[no-untyped-def]
 
 
 @njit
-def record_delay(state, days):  # type: ignore[no-untyped-def]
+def record_delay(state, days):
     """Enter the delay of the cycle that starts today, if any, and forget how it came about."""
     if days > 0:
         remember(state, DELAYED, state.asked_cycle, state.delay_rule, state.delay_related, days)
@@ -442,7 +442,7 @@ def record_delay(state, days):  # type: ignore[no-untyped-def]
 
 
 @njit
-def make_due_changes(plan, state):  # type: ignore[no-untyped-def]
+def make_due_changes(plan, state):
     """Carry out reductions that fell due: of closed holds and of earlier rules, as one change."""
     if state.resume_down + state.due_down > 0:
         rule = state.resume_rule if state.resume_down > 0 else state.due_rule
@@ -458,7 +458,7 @@ def make_due_changes(plan, state):  # type: ignore[no-untyped-def]
 
 
 @njit
-def decide_level(plan, state, book):  # type: ignore[no-untyped-def]
+def decide_level(plan, state, book):
     """Level decision on the actual day 1 of a cycle: due reductions, then the cycle's rules."""
     make_due_changes(plan, state)
     if not state.ended:
@@ -466,7 +466,7 @@ def decide_level(plan, state, book):  # type: ignore[no-untyped-def]
 
 
 @njit
-def resume_dosing(plan, state):  # type: ignore[no-untyped-def]
+def resume_dosing(plan, state):
     """Carry out the step of a closed hold at the next dose, mid-cycle."""
     if state.resume_down > 0:
         level = state.level - state.resume_down

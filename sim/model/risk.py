@@ -17,7 +17,7 @@ START = int(Clock.START)
 
 
 @njit
-def with_frailty(plan, hazard):  # type: ignore[no-untyped-def]
+def with_frailty(plan, hazard):
     """Return ((1 - P)^-theta - 1) / theta for P = 1 - exp(-hazard); the hazard if theta is 0."""
     if plan.frailty_variance > 0.0:
         return (exp(plan.frailty_variance * hazard) - 1.0) / plan.frailty_variance
@@ -25,13 +25,13 @@ def with_frailty(plan, hazard):  # type: ignore[no-untyped-def]
 
 
 @njit
-def course_hazard_at(plan, kind, auc):  # type: ignore[no-untyped-def]
+def course_hazard_at(plan, kind, auc):
     """Return the hazard of one kind over the reference course at constant AUC/day > 0."""
     return with_frailty(plan, softplus(plan.intercept[kind] + plan.slope[kind] * auc))
 
 
 @njit
-def course_hazard(plan, state, kind, level):  # type: ignore[no-untyped-def]
+def course_hazard(plan, state, kind, level):
     """Return the course hazard at a level, computed once per patient."""
     if not (state.course_hazard_known[kind] >> level) & 1:
         state.course_hazard[kind, level] = course_hazard_at(plan, kind, state.level_auc[level])
@@ -40,7 +40,7 @@ def course_hazard(plan, state, kind, level):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _layer_hazard(plan, state, kind, layer, auc):  # type: ignore[no-untyped-def]
+def _layer_hazard(plan, state, kind, layer, auc):
     """Return the course hazard up to the top of a layer of exposure.
 
     With accumulation the exposure of the cycle, not of the level, bounds every layer, and
@@ -55,7 +55,7 @@ def _layer_hazard(plan, state, kind, layer, auc):  # type: ignore[no-untyped-def
 
 
 @njit
-def _drug_hazard_with_slope(plan, state, kind, cycle, auc):  # type: ignore[no-untyped-def]
+def _drug_hazard_with_slope(plan, state, kind, cycle, auc):
     background = plan.background_hazard[kind]
     if plan.clock == INCREMENT:
         drug = 0.0
@@ -72,7 +72,7 @@ def _drug_hazard_with_slope(plan, state, kind, cycle, auc):  # type: ignore[no-u
 
 
 @njit
-def cycle_hazards(plan, state, kind, cycle):  # type: ignore[no-untyped-def]
+def cycle_hazards(plan, state, kind, cycle):
     """Return (background, drug) hazard of one kind spent in a cycle, before frailty."""
     auc = auc_of_cycle(plan, state, cycle)
     scale = plan.setting_multiplier[kind]
@@ -93,13 +93,13 @@ def cycle_hazards(plan, state, kind, cycle):  # type: ignore[no-untyped-def]
 
 
 @njit
-def event_threshold(hazard, share):  # type: ignore[no-untyped-def]
+def event_threshold(hazard, share):
     """Return the threshold on a 32-bit word for p * share, p = 1 - exp(-hazard)."""
     return threshold((1.0 - exp(-hazard)) * share)
 
 
 @njit
-def grade_of_word(plan, kind, word, hazard):  # type: ignore[no-untyped-def]
+def grade_of_word(plan, kind, word, hazard):
     """Return the CTCAE grade of the event that a word means at a hazard, 0 for none."""
     grade = plan.counting_grade[kind]
     if word >= event_threshold(hazard, 1.0):
@@ -110,7 +110,7 @@ def grade_of_word(plan, kind, word, hazard):  # type: ignore[no-untyped-def]
 
 
 @njit
-def drug_threshold(plan, state, kind, background, drug, cycle):  # type: ignore[no-untyped-def]
+def drug_threshold(plan, state, kind, background, drug, cycle):
     """Return the threshold on a 32-bit word for "the drug caused this event"."""
     if plan.has_slope[kind] and plan.drug_share[kind] >= 0.0:
         return threshold(plan.drug_share[kind] if auc_of_cycle(plan, state, cycle) > 0.0 else 0.0)
@@ -119,7 +119,7 @@ def drug_threshold(plan, state, kind, background, drug, cycle):  # type: ignore[
 
 
 @njit
-def exit_hazard(plan, state, number, from_day, to_day):  # type: ignore[no-untyped-def]
+def exit_hazard(plan, state, number, from_day, to_day):
     """Return the hazard of an exit over the calendar days (from_day, to_day], days elapsed."""
     shape = plan.exit_shape[number]
     late = power(to_day / plan.cycle_days, shape)
@@ -132,13 +132,13 @@ def exit_hazard(plan, state, number, from_day, to_day):  # type: ignore[no-untyp
 
 
 @njit
-def exit_happens(hazard, word):  # type: ignore[no-untyped-def]
+def exit_happens(hazard, word):
     """Say whether an exit with this hazard happens, by the word of its draw."""
     return word < threshold(1.0 - exp(-hazard))
 
 
 @njit
-def exit_time(plan, number, hazard, word, from_day, to_day):  # type: ignore[no-untyped-def]
+def exit_time(plan, number, hazard, word, from_day, to_day):
     """Return the days elapsed at which an exit that happens by to_day does happen."""
     spent = -log1p(-uniform_of_word(word)) / hazard
     shape = plan.exit_shape[number]

@@ -23,12 +23,12 @@ TWO_32 = 4294967296.0
 
 
 @njit
-def _highest_clearance_uniform(bin_number):  # type: ignore[no-untyped-def]
+def _highest_clearance_uniform(bin_number):
     return max(bin_number / SCREEN_BINS, SMALLEST_UNIFORM)
 
 
 @njit
-def _bin_auc(plan, bin_number, level):  # type: ignore[no-untyped-def]
+def _bin_auc(plan, bin_number, level):
     """Return the highest AUC/day that a patient of a clearance bin can have at a level."""
     z = normal_quantile(_highest_clearance_uniform(bin_number))
     cl_f = plan.cl_f_typical * exp(plan.cl_f_sd_log * z)
@@ -37,7 +37,7 @@ def _bin_auc(plan, bin_number, level):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _first_rise(plan):  # type: ignore[no-untyped-def]
+def _first_rise(plan):
     """Return the first cycle in which the dose can rise; beyond the last if never."""
     for cycle in range(1, plan.max_cycles + 1):
         for rule in range(plan.n_rules):
@@ -47,7 +47,7 @@ def _first_rise(plan):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _fill_weights(plan):  # type: ignore[no-untyped-def]
+def _fill_weights(plan):
     """A layer opened at an increase may have any age since the first cycle that allows one."""
     for cycle in range(1, plan.max_cycles + 1):
         weight = plan.weight[cycle]
@@ -62,7 +62,7 @@ def _fill_weights(plan):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _fill_kind(plan, kind, top_level):  # type: ignore[no-untyped-def]
+def _fill_kind(plan, kind, top_level):
     scale = plan.setting_multiplier[kind] * SLACK
     background = plan.background_hazard[kind]
     for bin_number in range(SCREEN_BINS):
@@ -85,7 +85,7 @@ def _fill_kind(plan, kind, top_level):  # type: ignore[no-untyped-def]
 
 
 @njit
-def fill_bounds(plans):  # type: ignore[no-untyped-def]
+def fill_bounds(plans):
     """Fill the bounds of a plan."""
     plan = plans[0]
     plan.screen_bins = SCREEN_BINS
@@ -98,7 +98,7 @@ def fill_bounds(plans):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _screen_kind(plan, kind, first, bins, frailty, low, rise, words, masks):  # type: ignore[no-untyped-def]
+def _screen_kind(plan, kind, first, bins, frailty, low, rise, words, masks):
     """Mark the candidate cycles of one kind for a block of consecutive patients."""
     n = bins.shape[0]
     stream = plan.kind_stream[kind]
@@ -129,7 +129,7 @@ def _screen_kind(plan, kind, first, bins, frailty, low, rise, words, masks):  # 
 
 
 @njit
-def _screen_exits(plan, first, words, exits):  # type: ignore[no-untyped-def]
+def _screen_exits(plan, first, words, exits):
     n = exits.shape[0]
     k0, k1, draw = plan.seed_low, plan.seed_high, plan.parameter_draw
     high = PATIENT_HIGH * (first >> 32)
@@ -152,7 +152,7 @@ def _screen_exits(plan, first, words, exits):  # type: ignore[no-untyped-def]
 
 
 @njit
-def screen_block(plan, first, bins, frailty, low, rise, words, masks, exits):  # type: ignore[no-untyped-def]
+def screen_block(plan, first, bins, frailty, low, rise, words, masks, exits):
     """Mark the candidate cycles of a block of consecutive patients, as bits.
 
     A block must not cross a multiple of 2^32 patients; the caller sees to it.

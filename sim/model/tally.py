@@ -58,7 +58,7 @@ N_MATCHES = N_VALUES + MAX_LEVELS + N_FIRSTS
 
 
 @njit
-def _describe_firsts(plan, out, firsts):  # type: ignore[no-untyped-def]
+def _describe_firsts(plan, out, firsts):
     for first in range(FIRST_EVENT + plan.n_kinds * GRADES):
         firsts[first] = 0
     firsts[ESCALATED] = out.escalated_cycle
@@ -78,7 +78,7 @@ def _describe_firsts(plan, out, firsts):  # type: ignore[no-untyped-def]
 
 
 @njit
-def rdi_on_treatment(plan, out):  # type: ignore[no-untyped-def]
+def rdi_on_treatment(plan, out):
     """Return mg given / mg of the reference over the calendar days on treatment."""
     days = max(out.last_day, 1)
     reference = plan.reference_ug * plan.n_doses * (days / plan.cycle_days)
@@ -86,7 +86,7 @@ def rdi_on_treatment(plan, out):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _describe_dose(plan, out, values):  # type: ignore[no-untyped-def]
+def _describe_dose(plan, out, values):
     values[V_CYCLES] = out.last_cycle
     values[V_DAYS] = out.last_day
     values[V_GIVEN] = out.given_ug
@@ -102,7 +102,7 @@ def _describe_dose(plan, out, values):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _describe_course(plan, out, values):  # type: ignore[no-untyped-def]
+def _describe_course(plan, out, values):
     values[V_COMPLETED] = int(out.cause == COMPLETED)
     values[V_INTERRUPTION] = int(out.interruptions > 0)
     values[V_INTERRUPTION + 1] = out.interruptions
@@ -125,7 +125,7 @@ def _describe_course(plan, out, values):  # type: ignore[no-untyped-def]
 
 
 @njit
-def describe(plan, out, firsts, values):  # type: ignore[no-untyped-def]
+def describe(plan, out, firsts, values):
     """Describe one patient: firsts[N_FIRSTS] and values[N_VALUES]."""
     _describe_firsts(plan, out, firsts)
     _describe_dose(plan, out, values)
@@ -141,7 +141,7 @@ def describe(plan, out, firsts, values):  # type: ignore[no-untyped-def]
 
 
 @njit
-def add_patient(plan, out, firsts, values, denominators, tally):  # type: ignore[no-untyped-def]
+def add_patient(plan, out, firsts, values, denominators, tally):
     """Add a described patient to the tally of an arm."""
     tally.patients += 1
     for first in range(FIRST_EVENT + plan.n_kinds * GRADES):
@@ -165,7 +165,7 @@ def add_patient(plan, out, firsts, values, denominators, tally):  # type: ignore
 
 
 @njit
-def tally_outcomes(plans, outcomes, denominators, tallies, firsts, values):  # type: ignore[no-untyped-def]
+def tally_outcomes(plans, outcomes, denominators, tallies, firsts, values):
     """Add a block of outcomes to a tally."""
     for i in range(outcomes.shape[0]):
         describe(plans[0], outcomes[i], firsts, values)
@@ -173,7 +173,7 @@ def tally_outcomes(plans, outcomes, denominators, tallies, firsts, values):  # t
 
 
 @njit
-def _add_pair_cycles(plan, out, other, firsts, others, matches, pair):  # type: ignore[no-untyped-def]
+def _add_pair_cycles(plan, out, other, firsts, others, matches, pair):
     for first in range(FIRST_EVENT + plan.n_kinds * GRADES):
         match = matches[MATCH_FIRST + first]
         if match >= 0 and firsts[first] > 0 and others[match] > 0:
@@ -189,7 +189,7 @@ def _add_pair_cycles(plan, out, other, firsts, others, matches, pair):  # type: 
 
 
 @njit
-def tally_pairs(  # type: ignore[no-untyped-def]
+def tally_pairs(
     plans, other_plans, outcomes, others, matches, denominators, other_denominators, pairs, rows
 ):
     """Add sums of products of two arms' outcomes of the same patients.
