@@ -12,8 +12,8 @@ from sim.engines.run import BLOCK, Progress, outcome_blocks
 from sim.model.layout import (
     FIRST_EVENT,
     GRADES,
-    N_FIRSTS,
     N_VALUES,
+    NOTE,
     PAIR,
     TALLY,
     VALUE_ASKS,
@@ -24,15 +24,12 @@ from sim.model.layout import (
     VALUE_SUCCESS,
 )
 from sim.model.tally import (
-    MATCH_FIRST,
     MATCH_LEVEL,
     N_MATCHES,
     tally_outcomes,
     tally_pairs,
 )
 from sim.plan.plan import Plan, engine_array
-
-SLOTS = max(N_FIRSTS, N_VALUES)
 
 
 class Sums:
@@ -81,9 +78,9 @@ class Arm:
     def count(self, outcomes: NDArray[Any]) -> None:
         """Add a block of outcome records."""
         tally = engine_array(np.zeros(1, TALLY))
-        firsts, values = np.zeros(SLOTS, np.int64), np.zeros(SLOTS, np.int64)
+        notes = engine_array(np.zeros(1, NOTE))
         tally_outcomes(
-            self.plan.numbers, engine_array(outcomes), self.denominators, tally, firsts, values
+            self.plan.numbers, engine_array(outcomes), self.denominators, tally, notes
         )
         self.sums.add(tally.view(np.ndarray))
 
@@ -112,11 +109,11 @@ def _matches(arm: Arm, other: Arm) -> NDArray[np.int64]:
         for place, match in enumerate(_match_names(names, their_names)):
             base = 0 if first == MATCH_LEVEL else first
             matches[first + place] = base + match if match >= 0 else -1
-    matches[MATCH_FIRST : MATCH_FIRST + FIRST_EVENT] = np.arange(FIRST_EVENT)
+    matches[N_VALUES : N_VALUES + FIRST_EVENT] = N_VALUES + np.arange(FIRST_EVENT)
     for place, match in enumerate(_match_names(own.kinds, others.kinds)):
         for grade in range(GRADES):
-            number = FIRST_EVENT + match * GRADES + grade if match >= 0 else -1
-            matches[MATCH_FIRST + FIRST_EVENT + place * GRADES + grade] = number
+            number = N_VALUES + FIRST_EVENT + match * GRADES + grade if match >= 0 else -1
+            matches[N_VALUES + FIRST_EVENT + place * GRADES + grade] = number
     return matches
 
 
@@ -144,7 +141,7 @@ class PairOfArms:
             self.arm.denominators,
             self.reference.denominators,
             pair,
-            np.zeros((4, SLOTS), np.int64),
+            engine_array(np.zeros(2, NOTE)),
         )
         self.sums.add(pair.view(np.ndarray))
 

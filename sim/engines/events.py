@@ -98,6 +98,7 @@ class Patient:
         self.n_events = fields("n_events")
         self.onset, self.end = fields("event_onset")[0], fields("event_end")[0]
         self.status, self.known_day = fields("event_status")[0], fields("event_known_day")[0]
+        self.hold_opened: Any = None
 
     def is_over(self) -> bool:
         """Whether treatment has ended."""
@@ -119,27 +120,36 @@ def adverse_event(env: simpy.Environment, patient: Patient, event: int) -> Proce
         yield _until(env, onset, LATE_NOTICE if is_late else NOTICE)
         if patient.known_day[event] == 0 and not patient.is_over():
             patient.day[0] = onset
+            was_held = patient.hold_rule[0] >= 0
             _notice(patient.plans, patient.states, patient.books)
+            if patient.hold_rule[0] >= 0 and not was_held:
+                patient.hold_opened.succeed()
     yield _until(env, end + 1, RECOVERY)
     patient.status[event] = Status.RECOVERED
 
 
 def wait_until(env: simpy.Environment, patient: Patient, day: int) -> Process:
-    """Wait until the visit step of a day; a hold that reaches its limit before is visited."""
-    while patient.hold_rule[0] >= 0:
+    """Wait until the visit step of a day; a hold that reaches its limit before is visited.
+
+    A hold may open during the wait, at the notice of an adverse event.
+    """
+    while True:
         limit = int(_hold_limit_day(patient.plans, patient.states))
-        if not env.now // STEPS < limit < day:
-            break
-        yield _until(env, limit, VISIT)
+        stop = limit if env.now // STEPS < limit < day else day
+        due = _until(env, stop, VISIT)
+        yield due | patient.hold_opened
         if patient.is_over():
             return
-        patient.day[0] = limit
+        if patient.hold_opened.triggered:
+            patient.hold_opened = env.event()
+            if not due.processed:
+                continue
+        patient.day[0] = stop
+        if stop == day:
+            return
         _visit(patient.plans, patient.states, patient.books)
         if patient.is_over():
             return
-    yield _until(env, day, VISIT)
-    if not patient.is_over():
-        patient.day[0] = day
 
 
 def cycle_start(env: simpy.Environment, patient: Patient) -> Process:
@@ -195,5 +205,6 @@ def run_patient(patient: Patient, number: int, outcomes: Any, place: int) -> Non
     book["n_doses"] = 0
     _begin(patient.plans, patient.states, number)
     env = simpy.Environment(initial_time=STEPS)
+    patient.hold_opened = env.event()
     env.run(until=env.process(treatment(env, patient)))
     _finish(patient.plans, patient.states, outcomes, place)

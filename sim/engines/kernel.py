@@ -45,16 +45,17 @@ def run_block(plans, first, states, books, outcomes):
     frailty = np.empty(n, np.float64)
     low = np.empty(n, np.float64)
     rise = np.empty(n, np.float64)
-    words = np.empty((4, n), np.int64)
     masks = np.empty((MAX_KINDS, n), np.int64)
     exits = np.empty(n, np.int64)
     _fill_latents(plan, first, bins, frailty)
-    screen_block(plan, first, bins, frailty, low, rise, words, masks, exits)
+    screen_block(plan, first, bins, frailty, low, rise, masks, exits)
     for i in range(n):
         calendar.begin(plan, state, first + i)
         state.exit_cycles = exits[i]
+        state.any_candidate = 0
         for kind in range(plan.n_kinds):
             state.candidate_cycles[kind] = masks[kind, i]
+            state.any_candidate |= masks[kind, i]
         run_course(plan, state, book)
         outcome.drop_uncounted_events(plan, state)
         outcome.collect(plan, state, outcomes[i])

@@ -10,7 +10,7 @@ Engines move `state.day` and the status of events; everything that happens on a 
 """
 
 from sim.codes import Ask, Cause, History, Status
-from sim.model.course import draw_events
+from sim.model.course import draw_events, nothing_is_drawn
 from sim.model.draws import word_of_cycle
 from sim.model.exposure import draw_latents, fill_exposures
 from sim.model.jit import njit
@@ -48,6 +48,7 @@ def begin(plan, state, patient):
     """Put a patient before the first dose."""
     state.patient = patient
     state.exit_cycles = ALL_CYCLES
+    state.any_candidate = ALL_CYCLES
     for kind in range(plan.n_kinds):
         state.candidate_cycles[kind] = ALL_CYCLES
     draw_latents(plan, state)
@@ -109,11 +110,18 @@ def begin(plan, state, patient):
 
 
 @njit
-def learn(plan, state):
-    """Every adverse event that has begun becomes known today; forget those over and asked about."""
+def learn(plan, state, book):
+    """Every adverse event that has begun becomes known today; forget those over and asked about.
+
+    Without a log, rules that an event cannot matter to count as asked about it.
+    """
     for event in range(state.first_open_event, state.n_events):
         if state.event_known_day[event] == 0 and state.event_status[event] != PENDING:
             state.event_known_day[event] = state.day
+            if not book.recording:
+                kind, grade = state.event_kind[event], state.event_grade[event]
+                of_event = plan.rules_of_event[kind, grade, state.event_related[event]]
+                state.event_asked[event] |= ~of_event
     about = plan.rules_about_new
     while state.first_open_event < state.n_events:
         event = state.first_open_event
@@ -127,7 +135,7 @@ def learn(plan, state):
 @njit
 def visit(plan, state, book):
     """What every visit has: learn, event rules, stop rules, the open hold, visit rules."""
-    learn(plan, state)
+    learn(plan, state, book)
     if state.first_open_event < state.n_events:
         ask_event_rules(plan, state, book)
     if not state.ended:
@@ -161,7 +169,7 @@ def assess_exits(plan, state, cycle, ahead, from_day, to_day):
 @njit
 def notice(plan, state, book):
     """An event is known at its onset, outside a visit: event rules and stop rules only."""
-    learn(plan, state)
+    learn(plan, state, book)
     ask_event_rules(plan, state, book)
     if not state.ended:
         ask_rules(plan, state, book, ASK_STOP)
@@ -326,10 +334,11 @@ def hold_limit_day(plan, state):
 
 @njit
 def nothing_waits(plan, state):
-    """Say whether no event is open, no dose held, and no change or delay due."""
+    """Say whether no event is open, no dose held or to be skipped, no change or delay due."""
     return (
         state.first_open_event == state.n_events
         and state.hold_rule < 0
+        and state.skip_rule < 0
         and state.resume_down == 0
         and state.due_down == 0
         and state.due_level < 0
@@ -341,22 +350,22 @@ def nothing_waits(plan, state):
 def next_cycle_is_quiet(plan, state):
     """Say whether the next cycle can bring nothing but its doses, so that no rule need be asked.
 
-    Holds when nothing waits, the screen has shown that no event and no exit is drawn, and no
-    rule could act without an event. Then `pass_quiet_cycle` is all that happens.
+    Holds when nothing waits, no event is drawn, no exit ends the cycle before it or is
+    assessed ahead of it, and no rule could act without an event. Then `pass_quiet_cycle` is
+    all that happens.
     """
     cycle = state.cycle + 1
     if cycle > plan.max_cycles or state.planned_day > plan.max_days:
         return False
-    if ((state.exit_cycles >> cycle) | (plan.busy_cycles >> cycle)) & 1:
+    if (plan.busy_cycles >> cycle) & 1 or not nothing_waits(plan, state):
         return False
-    if (state.exit_cycles >> state.cycle) & 1 and state.cycle >= 1:
+    if state.cycle >= 1 and (state.exit_cycles >> state.cycle) & 1:
+        return False
+    if plan.has_exit_ahead and (state.exit_cycles >> cycle) & 1:
         return False
     if state.planned_day - 1 - state.assessed_to_day not in (0, plan.cycle_days):
         return False
-    for kind in range(plan.n_kinds):
-        if (state.candidate_cycles[kind] >> cycle) & 1:
-            return False
-    return nothing_waits(plan, state)
+    return not (state.any_candidate >> cycle) & 1 or nothing_is_drawn(plan, state, cycle)
 
 
 @njit

@@ -165,8 +165,11 @@ PLAN = np.dtype(
         ("n_rules", _integer),
         ("rules_about_new", _integer),  # bit r: rule r must be asked once about every event
         ("asked_at", _integer, (7,)),  # by occasion: bit r, rule r is asked there
+        ("rules_of_event", _integer, (MAX_KINDS, GRADES, 2)),  # rules such an event can matter to
+        ("has_exit_ahead", _integer),
         ("rules_without_event", _integer),  # bit r: rule r can hold without a live or new event
         ("rule_at", _integer, (MAX_RULES,)),
+        ("stop_rules", _integer),  # bit r: rule r does nothing but stop
         ("rule_is_stop", _integer, (MAX_RULES,)),  # nothing but stop: asked at every ask
         ("rule_is_gate", _integer, (MAX_RULES,)),
         ("rule_raises", _integer, (MAX_RULES,)),
@@ -219,8 +222,8 @@ PLAN = np.dtype(
         ("screen_bins", _integer),  # 0: every cycle is a candidate
         ("screen_low", _real, (MAX_KINDS, SCREEN_BINS)),
         ("screen_rise", _real, (MAX_KINDS, SCREEN_BINS)),
-        ("screen_low_weight", _real, (CYCLE_SLOTS,)),
-        ("screen_rise_weight", _real, (CYCLE_SLOTS,)),
+        ("screen_low_weight", _real, (CYCLE_SLOTS + 4,)),
+        ("screen_rise_weight", _real, (CYCLE_SLOTS + 4,)),
         ("exit_threshold", _integer, (MAX_EXITS,)),  # of a nominal cycle; 2^32: not constant
         ("busy_cycles", _integer),  # bit c: some rule may act in cycle c without an event
     ],
@@ -231,6 +234,7 @@ STATE = np.dtype(
     [
         ("patient", _integer),
         ("candidate_cycles", _integer, (MAX_KINDS,)),  # bit c: the draw of cycle c is looked at
+        ("any_candidate", _integer),  # bit c: some kind's draw of cycle c is looked at
         ("exit_cycles", _integer),  # bit c: exits of cycle c are looked at
         ("cl_f", _real),
         ("bsa", _real),
@@ -458,6 +462,16 @@ PAIR = np.dtype(
         ("escalated_on", _integer, (3, CYCLE_SLOTS)),  # both, own, the other's
         ("level", _integer, (MAX_LEVELS, CYCLE_SLOTS)),
         ("product", _integer, (N_VALUES, 4)),
+    ],
+    align=True,
+)
+
+# One patient's description: which values and firsts are not 0, and how much they are.
+NOTE = np.dtype(
+    [
+        ("n", _integer),
+        ("index", _integer, (N_VALUES + N_FIRSTS,)),
+        ("amount", _integer, (N_VALUES + N_FIRSTS,)),
     ],
     align=True,
 )

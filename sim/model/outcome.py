@@ -7,7 +7,7 @@ the two equal, so that a run without histories reports what its histories would.
 from sim.codes import History
 from sim.model.elementary import expit
 from sim.model.jit import njit
-from sim.model.layout import CYCLE_SLOTS, GRADES
+from sim.model.layout import CYCLE_SLOTS
 
 MISSED = int(History.MISSED)
 HELD = int(History.HOLD)
@@ -74,12 +74,6 @@ def toxicity_days(state, grade):
 
 @njit
 def _collect_events(plan, state, out):
-    out.first_any_cycle = 0
-    for kind in range(plan.n_kinds):
-        out.events[kind] = 0
-        out.related_events[kind] = 0
-        for grade in range(GRADES):
-            out.first_event_cycle[kind, grade] = 0
     for event in range(state.n_events):
         kind = state.event_kind[event]
         cycle = state.event_cycle[event]
@@ -90,8 +84,6 @@ def _collect_events(plan, state, out):
         for grade in range(1, state.event_grade[event] + 1):
             if out.first_event_cycle[kind, grade] == 0:
                 out.first_event_cycle[kind, grade] = cycle
-    out.toxicity_days[0] = 0
-    out.toxicity_days[1] = 0
     if state.n_events > 0:
         out.toxicity_days[0] = toxicity_days(state, 2)
         out.toxicity_days[1] = toxicity_days(state, 3)
@@ -99,14 +91,6 @@ def _collect_events(plan, state, out):
 
 @njit
 def _collect_history(state, out):
-    out.interruptions = 0
-    out.holds = 0
-    out.delays = 0
-    out.delay_days = 0
-    out.longest_delay = 0
-    out.reductions = 0
-    out.first_reduction_cycle = 0
-    out.first_modification_cycle = 0
     for entry in range(state.n_history):
         kind = state.history_kind[entry]
         cycle = state.history_cycle[entry]
@@ -155,7 +139,7 @@ def benefit_auc(plan, given_mg, cl_f, days):
 
 @njit
 def collect(plan, state, out):
-    """Fill the outcome record of a patient whose course has ended."""
+    """Fill the outcome record, all zero so far, of a patient whose course has ended."""
     out.patient = state.patient
     out.last_cycle = state.cycle
     out.last_day = state.last_day
@@ -169,8 +153,9 @@ def collect(plan, state, out):
     for rule in range(plan.n_rules):
         out.rule_asks[rule] = state.rule_asks[rule]
         out.rule_fires[rule] = state.rule_fires[rule]
-    for clause in range(plan.n_clauses):
-        out.clause_held[clause] = state.clause_held[clause]
+        if state.rule_asks[rule] > 0:
+            for clause in range(plan.n_clauses):
+                out.clause_held[clause] = state.clause_held[clause]
     _collect_events(plan, state, out)
     _collect_history(state, out)
     _collect_dose(plan, state, out)

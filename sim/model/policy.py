@@ -271,15 +271,25 @@ def act(plan, state, action, argument, rule, related, ask):
 
 
 @njit
+def event_rules_to_ask(plan, state, book):
+    """Return the event rules, as bits, that some known event has not been asked about."""
+    todo = 0
+    for event in range(state.first_open_event, state.n_events):
+        if state.event_known_day[event] > 0:
+            todo |= ~state.event_asked[event]
+    todo &= plan.asked_at[ASK_EVENT]
+    if state.hold_rule >= 0:
+        todo &= plan.stop_rules
+    return todo
+
+
+@njit
 def ask_event_rules(plan, state, book):
     """Ask event rules once about every event that is known; only stops while a hold is open."""
+    todo = event_rules_to_ask(plan, state, book)
     best, best_severity, best_argument, best_action, best_row, best_related = -1, 0, 0, 0, -1, 0
-    for rule in range(plan.n_rules):
-        if not (plan.asked_at[ASK_EVENT] >> rule) & 1:
-            continue
-        if state.hold_rule >= 0 and not plan.rule_is_stop[rule]:
-            continue
-        if not _is_asked(plan, state, rule):
+    for rule in range(plan.n_rules if todo else 0):
+        if not (todo >> rule) & 1 or not _is_asked(plan, state, rule):
             continue
         for event in range(state.first_open_event, state.n_events):
             if state.event_known_day[event] == 0 or (state.event_asked[event] >> rule) & 1:
@@ -307,11 +317,21 @@ def mark_asked(state, rule):
 
 
 @njit
+def rules_of_open_events(plan, state):
+    """Return the rules, as bits, that some open event could make hold."""
+    rules = 0
+    for event in range(state.first_open_event, state.n_events):
+        kind, grade = state.event_kind[event], state.event_grade[event]
+        rules |= plan.rules_of_event[kind, grade, state.event_related[event]]
+    return rules
+
+
+@njit
 def rules_to_ask(plan, state, book, ask):
     """Return the rules of an occasion, as bits, that may hold or whose row is wanted."""
     rules = plan.asked_at[ask]
-    if not book.recording and state.first_open_event == state.n_events:
-        rules &= plan.rules_without_event
+    if rules != 0 and not book.recording:
+        rules &= plan.rules_without_event | rules_of_open_events(plan, state)
     return rules
 
 

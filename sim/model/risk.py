@@ -20,7 +20,9 @@ START = int(Clock.START)
 def with_frailty(plan, hazard):
     """Return ((1 - P)^-theta - 1) / theta for P = 1 - exp(-hazard); the hazard if theta is 0."""
     if plan.frailty_variance > 0.0:
-        return (exp(plan.frailty_variance * hazard) - 1.0) / plan.frailty_variance
+        # Cut where the event is certain anyway: infinities would meet as not-a-number.
+        raised = exp(min(plan.frailty_variance * hazard, 500.0))
+        return (raised - 1.0) / plan.frailty_variance
     return hazard
 
 

@@ -98,38 +98,38 @@ def fill_bounds(plans):
 
 
 @njit
-def _screen_kind(plan, kind, first, bins, frailty, low, rise, words, masks):
+def _screen_kind(plan, kind, first, bins, frailty, low, rise, masks):
     """Mark the candidate cycles of one kind for a block of consecutive patients."""
     n = bins.shape[0]
     stream = plan.kind_stream[kind]
     k0, k1, draw = plan.seed_low, plan.seed_high, plan.parameter_draw
     high = PATIENT_HIGH * (first >> 32)
     start = first & LOW_32
+    mask = masks[kind]
     for i in range(n):
         scale = frailty[i] * TWO_32
         low[i] = plan.screen_low[kind, bins[i]] * scale
         rise[i] = plan.screen_rise[kind, bins[i]] * scale
-        masks[kind, i] = 0
+        mask[i] = 0
     for block in range((plan.max_cycles + 3) // 4):
+        cycle = 4 * block + 1
+        l0, r0 = plan.screen_low_weight[cycle], plan.screen_rise_weight[cycle]
+        l1, r1 = plan.screen_low_weight[cycle + 1], plan.screen_rise_weight[cycle + 1]
+        l2, r2 = plan.screen_low_weight[cycle + 2], plan.screen_rise_weight[cycle + 2]
+        l3, r3 = plan.screen_low_weight[cycle + 3], plan.screen_rise_weight[cycle + 3]
         for i in range(n):
             w0, w1, w2, w3 = philox_rounds(start + i, block + high, stream, draw, k0, k1)
-            words[0, i] = w0
-            words[1, i] = w1
-            words[2, i] = w2
-            words[3, i] = w3
-        for place in range(4):
-            cycle = 4 * block + place + 1
-            if cycle > plan.max_cycles:
-                break
-            low_weight = plan.screen_low_weight[cycle]
-            rise_weight = plan.screen_rise_weight[cycle]
-            for i in range(n):
-                bound = low_weight * low[i] + rise_weight * rise[i]
-                masks[kind, i] |= np.int64(words[place, i] < bound) << cycle
+            hits = (
+                np.int64(w0 < l0 * low[i] + r0 * rise[i])
+                | np.int64(w1 < l1 * low[i] + r1 * rise[i]) << 1
+                | np.int64(w2 < l2 * low[i] + r2 * rise[i]) << 2
+                | np.int64(w3 < l3 * low[i] + r3 * rise[i]) << 3
+            )
+            mask[i] |= hits << cycle
 
 
 @njit
-def _screen_exits(plan, first, words, exits):
+def _screen_exits(plan, first, exits):
     n = exits.shape[0]
     k0, k1, draw = plan.seed_low, plan.seed_high, plan.parameter_draw
     high = PATIENT_HIGH * (first >> 32)
@@ -142,21 +142,21 @@ def _screen_exits(plan, first, words, exits):
         for block in range((plan.max_cycles + 3) // 4):
             for i in range(n):
                 w0, w1, w2, w3 = philox_rounds(start + i, block + high, stream, draw, k0, k1)
-                hit = (
+                hits = (
                     np.int64(w0 < limit)
                     | np.int64(w1 < limit) << 1
                     | np.int64(w2 < limit) << 2
                     | np.int64(w3 < limit) << 3
                 )
-                exits[i] |= hit << (4 * block + 1)
+                exits[i] |= hits << (4 * block + 1)
 
 
 @njit
-def screen_block(plan, first, bins, frailty, low, rise, words, masks, exits):
+def screen_block(plan, first, bins, frailty, low, rise, masks, exits):
     """Mark the candidate cycles of a block of consecutive patients, as bits.
 
     A block must not cross a multiple of 2^32 patients; the caller sees to it.
     """
     for kind in range(plan.n_kinds):
-        _screen_kind(plan, kind, first, bins, frailty, low, rise, words, masks)
-    _screen_exits(plan, first, words, exits)
+        _screen_kind(plan, kind, first, bins, frailty, low, rise, masks)
+    _screen_exits(plan, first, exits)

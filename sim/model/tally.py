@@ -52,29 +52,47 @@ V_RDI = VALUES.index("rdi_on_treatment")
 V_LOSS = VALUES.index("rdi_loss:not_escalated")
 V_AUC = VALUES.index("auc_per_day")
 V_BENEFIT = VALUES.index("clinical_benefit")
-MATCH_LEVEL = N_VALUES
-MATCH_FIRST = N_VALUES + MAX_LEVELS
-N_MATCHES = N_VALUES + MAX_LEVELS + N_FIRSTS
+MATCH_LEVEL = N_VALUES + N_FIRSTS
+N_MATCHES = MATCH_LEVEL + MAX_LEVELS
 
 
 @njit
-def _describe_firsts(plan, out, firsts):
-    for first in range(FIRST_EVENT + plan.n_kinds * GRADES):
-        firsts[first] = 0
-    firsts[ESCALATED] = out.escalated_cycle
-    firsts[FIRST_ANY] = out.first_any_cycle
-    firsts[MODIFICATION] = out.first_modification_cycle
-    firsts[FIRST_REDUCTION] = out.first_reduction_cycle
+def _note(note, index, amount):
+    """Note an amount; amounts of 0 are not noted."""
+    if amount != 0:
+        note.index[note.n] = index
+        note.amount[index] = amount
+        note.n += 1
+
+
+@njit
+def _note_firsts(plan, out, note):
+    _note(note, N_VALUES + ESCALATED, out.escalated_cycle)
+    _note(note, N_VALUES + MODIFICATION, out.first_modification_cycle)
+    _note(note, N_VALUES + FIRST_REDUCTION, out.first_reduction_cycle)
     if out.cause != COMPLETED:
         # A patient who stops before the first cycle has started counts in cycle 1.
         cycle = max(out.last_cycle, 1)
-        firsts[STOPPED_ANY] = cycle
-        firsts[STOPPED_CAUSE + out.cause] = cycle
-        firsts[FIRST_ROUTE + out.route] = cycle
-    if out.first_any_cycle > 0:
-        for kind in range(plan.n_kinds):
-            for grade in range(1, GRADES):
-                firsts[FIRST_EVENT + kind * GRADES + grade] = out.first_event_cycle[kind, grade]
+        _note(note, N_VALUES + STOPPED_ANY, cycle)
+        _note(note, N_VALUES + STOPPED_CAUSE + out.cause, cycle)
+        _note(note, N_VALUES + FIRST_ROUTE + out.route, cycle)
+
+
+@njit
+def _note_events(plan, out, note):
+    if out.first_any_cycle == 0:
+        return
+    _note(note, N_VALUES + FIRST_ANY, out.first_any_cycle)
+    _note(note, V_TOXICITY, out.toxicity_days[0])
+    _note(note, V_TOXICITY + 1, out.toxicity_days[1])
+    for kind in range(plan.n_kinds):
+        if out.events[kind] == 0:
+            continue
+        _note(note, VALUE_EVENTS + kind, out.events[kind])
+        _note(note, VALUE_RELATED + kind, out.related_events[kind])
+        for grade in range(1, GRADES):
+            first = FIRST_EVENT + kind * GRADES + grade
+            _note(note, N_VALUES + first, out.first_event_cycle[kind, grade])
 
 
 @njit
@@ -86,98 +104,107 @@ def rdi_on_treatment(plan, out):
 
 
 @njit
-def _describe_dose(plan, out, values):
-    values[V_CYCLES] = out.last_cycle
-    values[V_DAYS] = out.last_day
-    values[V_GIVEN] = out.given_ug
-    values[V_DOSE] = math.floor(out.given_mg * 1000.0 + 0.5)
-    values[V_RDI] = math.floor(rdi_on_treatment(plan, out) * RDI_UNIT + 0.5)
-    values[V_LOSS] = out.loss_not_escalated_ug
-    values[V_LOSS + 1] = out.loss_reduced_ug
-    values[V_LOSS + 2] = out.loss_held_ug
-    values[V_LOSS + 3] = out.loss_delayed_ug
-    values[V_LOSS + 4] = out.loss_stopped_ug
-    values[V_AUC] = math.floor(out.auc_per_day * AUC_UNIT + 0.5)
-    values[V_BENEFIT] = math.floor(out.benefit * BENEFIT_UNIT + 0.5)
+def _note_dose(plan, out, note):
+    _note(note, V_CYCLES, out.last_cycle)
+    _note(note, V_DAYS, out.last_day)
+    _note(note, V_GIVEN, out.given_ug)
+    _note(note, V_DOSE, math.floor(out.given_mg * 1000.0 + 0.5))
+    _note(note, V_RDI, math.floor(rdi_on_treatment(plan, out) * RDI_UNIT + 0.5))
+    _note(note, V_LOSS, out.loss_not_escalated_ug)
+    _note(note, V_LOSS + 1, out.loss_reduced_ug)
+    _note(note, V_LOSS + 2, out.loss_held_ug)
+    _note(note, V_LOSS + 3, out.loss_delayed_ug)
+    _note(note, V_LOSS + 4, out.loss_stopped_ug)
+    _note(note, V_AUC, math.floor(out.auc_per_day * AUC_UNIT + 0.5))
+    _note(note, V_BENEFIT, math.floor(out.benefit * BENEFIT_UNIT + 0.5))
+    _note(note, V_COMPLETED, int(out.cause == COMPLETED))
 
 
 @njit
-def _describe_course(plan, out, values):
-    values[V_COMPLETED] = int(out.cause == COMPLETED)
-    values[V_INTERRUPTION] = int(out.interruptions > 0)
-    values[V_INTERRUPTION + 1] = out.interruptions
-    values[V_DELAY] = int(out.delays > 0)
-    values[V_DELAY + 1] = out.delays
-    values[V_DELAY_DAYS] = out.delay_days
-    values[V_REDUCTION] = int(out.reductions > 0)
-    values[V_REDUCTION + 1] = out.reductions
-    values[V_HOLD] = int(out.holds > 0)
-    values[V_HOLD + 1] = out.holds
-    values[V_TOXICITY] = out.toxicity_days[0]
-    values[V_TOXICITY + 1] = out.toxicity_days[1]
+def _note_modifications(plan, out, note):
+    if out.first_modification_cycle == 0 and out.holds == 0:
+        return
+    _note(note, V_INTERRUPTION, int(out.interruptions > 0))
+    _note(note, V_INTERRUPTION + 1, out.interruptions)
+    _note(note, V_DELAY, int(out.delays > 0))
+    _note(note, V_DELAY + 1, out.delays)
+    _note(note, V_DELAY_DAYS, out.delay_days)
+    _note(note, V_REDUCTION, int(out.reductions > 0))
+    _note(note, V_REDUCTION + 1, out.reductions)
+    _note(note, V_HOLD, int(out.holds > 0))
+    _note(note, V_HOLD + 1, out.holds)
+    for place in range(plan.n_delay_lengths):
+        _note(note, VALUE_DELAY_OVER + place, int(out.longest_delay > plan.delay_length[place]))
+
+
+@njit
+def _note_success(plan, out, note):
     for place in range(plan.n_success_cycles):
         cycle = plan.success_cycle[place]
         reduced = 0 < out.first_reduction_cycle <= cycle
         at_target = out.level_of_cycle[cycle] == plan.target_level
-        values[VALUE_SUCCESS + place] = int(at_target and not reduced)
-    for place in range(plan.n_delay_lengths):
-        values[VALUE_DELAY_OVER + place] = int(out.longest_delay > plan.delay_length[place])
+        _note(note, VALUE_SUCCESS + place, int(at_target and not reduced))
 
 
 @njit
-def describe(plan, out, firsts, values):
-    """Describe one patient: firsts[N_FIRSTS] and values[N_VALUES]."""
-    _describe_firsts(plan, out, firsts)
-    _describe_dose(plan, out, values)
-    _describe_course(plan, out, values)
-    for kind in range(plan.n_kinds):
-        values[VALUE_EVENTS + kind] = out.events[kind]
-        values[VALUE_RELATED + kind] = out.related_events[kind]
+def _note_rules(plan, out, note):
     for rule in range(plan.n_rules):
-        values[VALUE_ASKS + rule] = out.rule_asks[rule]
-        values[VALUE_FIRED + rule] = int(out.rule_fires[rule] > 0)
-    for clause in range(plan.n_clauses):
-        values[VALUE_CLAUSE + clause] = out.clause_held[clause]
+        _note(note, VALUE_FIRED + rule, int(out.rule_fires[rule] > 0))
+        if out.rule_asks[rule] > 0:
+            _note(note, VALUE_ASKS + rule, out.rule_asks[rule])
+            last = plan.n_clauses
+            if rule + 1 < plan.n_rules:
+                last = plan.rule_first_clause[rule + 1]
+            for clause in range(plan.rule_first_clause[rule], last):
+                _note(note, VALUE_CLAUSE + clause, out.clause_held[clause])
 
 
 @njit
-def add_patient(plan, out, firsts, values, denominators, tally):
+def describe(plan, out, note):
+    """Note what there is to count about one patient: values, and firsts from N_VALUES on."""
+    for place in range(note.n):
+        note.amount[note.index[place]] = 0
+    note.n = 0
+    _note_dose(plan, out, note)
+    _note_firsts(plan, out, note)
+    _note_events(plan, out, note)
+    _note_modifications(plan, out, note)
+    _note_success(plan, out, note)
+    _note_rules(plan, out, note)
+
+
+@njit
+def add_patient(plan, out, note, denominators, tally):
     """Add a described patient to the tally of an arm."""
     tally.patients += 1
-    for first in range(FIRST_EVENT + plan.n_kinds * GRADES):
-        cycle = firsts[first]
-        if cycle > 0:
-            tally.first[first, cycle] += 1
     tally.last_cycle[out.last_cycle] += 1
+    for place in range(note.n):
+        index = note.index[place]
+        amount = note.amount[index]
+        if index >= N_VALUES:
+            tally.first[index - N_VALUES, amount] += 1
+            continue
+        tally.total[index] += amount
+        tally.square[index] += amount * amount
+        if denominators[index] >= 0:
+            tally.product[index] += amount * note.amount[denominators[index]]
     if out.escalated_cycle > 0:
         for cycle in range(out.escalated_cycle, out.last_cycle + 1):
             tally.escalated_on[cycle] += 1
     for cycle in range(1, out.last_cycle + 1):
         tally.level[out.level_of_cycle[cycle], cycle] += 1
-    for value in range(VALUE_CLAUSE + plan.n_clauses):
-        amount = values[value]
-        if amount == 0:
-            continue
-        tally.total[value] += amount
-        tally.square[value] += amount * amount
-        if denominators[value] >= 0:
-            tally.product[value] += amount * values[denominators[value]]
 
 
 @njit
-def tally_outcomes(plans, outcomes, denominators, tallies, firsts, values):
+def tally_outcomes(plans, outcomes, denominators, tallies, notes):
     """Add a block of outcomes to a tally."""
     for i in range(outcomes.shape[0]):
-        describe(plans[0], outcomes[i], firsts, values)
-        add_patient(plans[0], outcomes[i], firsts, values, denominators, tallies[0])
+        describe(plans[0], outcomes[i], notes[0])
+        add_patient(plans[0], outcomes[i], notes[0], denominators, tallies[0])
 
 
 @njit
-def _add_pair_cycles(plan, out, other, firsts, others, matches, pair):
-    for first in range(FIRST_EVENT + plan.n_kinds * GRADES):
-        match = matches[MATCH_FIRST + first]
-        if match >= 0 and firsts[first] > 0 and others[match] > 0:
-            pair.first[first, max(firsts[first], others[match])] += 1
+def _add_pair_cycles(out, other, matches, pair):
     both = min(out.last_cycle, other.last_cycle)
     for cycle in range(1, both + 1):
         pair.on_treatment[cycle] += 1
@@ -186,38 +213,60 @@ def _add_pair_cycles(plan, out, other, firsts, others, matches, pair):
         pair.escalated_on[0, cycle] += int(own and others_own)
         pair.escalated_on[1, cycle] += int(own)
         pair.escalated_on[2, cycle] += int(others_own)
+        level = out.level_of_cycle[cycle]
+        if matches[MATCH_LEVEL + level] == other.level_of_cycle[cycle]:
+            pair.level[level, cycle] += 1
+
+
+@njit
+def _add_pair_products(note, other, matches, denominators, other_denominators, pair):
+    for place in range(note.n):
+        index = note.index[place]
+        match = matches[index]
+        if match < 0:
+            continue
+        amount, others = note.amount[index], other.amount[match]
+        if index >= N_VALUES:
+            if others > 0:
+                pair.first[index - N_VALUES, max(amount, others)] += 1
+            continue
+        pair.product[index, 0] += amount * others
+        if denominators[index] >= 0:
+            pair.product[index, 1] += amount * other.amount[other_denominators[match]]
+
+
+@njit
+def _add_pair_denominators(plan, note, other, matches, denominators, other_denominators, pair):
+    """Denominators count also where the amount of the one arm is 0."""
+    for index in range(VALUE_CLAUSE + plan.n_clauses):
+        match = matches[index]
+        if match < 0 or denominators[index] < 0:
+            continue
+        below, other_below = (
+            note.amount[denominators[index]],
+            other.amount[other_denominators[match]],
+        )
+        pair.product[index, 2] += below * other.amount[match]
+        pair.product[index, 3] += below * other_below
 
 
 @njit
 def tally_pairs(
-    plans, other_plans, outcomes, others, matches, denominators, other_denominators, pairs, rows
+    plans, other_plans, outcomes, others, matches, denominators, other_denominators, pairs, notes
 ):
     """Add sums of products of two arms' outcomes of the same patients.
 
-    matches gives, for each value, level and first of the one arm, its number in the other or
-    -1; rows is scratch.
+    matches gives for each value, first (from N_VALUES on) and level (from MATCH_LEVEL on) of
+    the one arm its number in the other, or -1; notes are two of scratch.
     """
     plan, pair = plans[0], pairs[0]
+    own, theirs = notes[0], notes[1]
     for i in range(outcomes.shape[0]):
         out, other = outcomes[i], others[i]
-        describe(plan, out, rows[0], rows[1])
-        describe(other_plans[0], other, rows[2], rows[3])
-        _add_pair_cycles(plan, out, other, rows[0], rows[2], matches, pair)
-        for cycle in range(1, min(out.last_cycle, other.last_cycle) + 1):
-            level = out.level_of_cycle[cycle]
-            if matches[MATCH_LEVEL + level] == other.level_of_cycle[cycle]:
-                pair.level[level, cycle] += 1
-        for value in range(VALUE_CLAUSE + plan.n_clauses):
-            match = matches[value]
-            if match < 0:
-                continue
-            a, b = rows[1, value], rows[3, match]
-            pair.product[value, 0] += a * b
-            if denominators[value] >= 0:
-                below, other_below = rows[1, denominators[value]], rows[3, other_denominators[match]]
-                pair.product[value, 1] += a * other_below
-                pair.product[value, 2] += below * b
-                pair.product[value, 3] += below * other_below
-
-
-assert N_FIRSTS <= N_VALUES
+        describe(plan, out, own)
+        describe(other_plans[0], other, theirs)
+        _add_pair_cycles(out, other, matches, pair)
+        _add_pair_products(own, theirs, matches, denominators, other_denominators, pair)
+        _add_pair_denominators(
+            plan, own, theirs, matches, denominators, other_denominators, pair
+        )

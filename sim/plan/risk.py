@@ -172,6 +172,7 @@ def fill_exits(plan: Any, scenario: Scenario, streams: Streams) -> None:
         plan.exit_shape[number] = leaving.shape
         plan.exit_slope[number] = leaving.log_hazard_per_auc_per_day
         plan.exit_before_ae[number] = int(leaving.before_ae)
+        plan.has_exit_ahead |= int(leaving.before_ae)
         is_constant = leaving.shape == 1.0 and leaving.log_hazard_per_auc_per_day == 0.0
         plan.exit_threshold[number] = (
             threshold(leaving.probability_per_cycle) if is_constant else CERTAIN

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from sim.codes import Action, Ask, Route, Then, When
+from sim.codes import Action, Ask, Clause, Operation, Route, Then, When
 from sim.errors import LimitError
 from sim.model.draws import threshold
-from sim.model.layout import MAX_CYCLES, MAX_STEPS, UNLIMITED
+from sim.model.layout import GRADES, MAX_CYCLES, MAX_STEPS, UNLIMITED
 from sim.plan.conditions import ConditionCompiler, looks_at_new, needs_event
 from sim.plan.streams import Streams
 from sim.scenario.policy import Rule
@@ -91,6 +91,7 @@ class RuleCompiler:
         actions = actions_of(self.scenario, rule)
         plan.rule_at[number] = When[rule.at.upper()]
         plan.rule_is_stop[number] = int(all(action == Action.STOP for action, _ in actions))
+        plan.stop_rules |= int(plan.rule_is_stop[number]) << number
         plan.rule_is_gate[number] = int(
             rule.at == "cycle" and all(action == Action.DELAY for action, _ in actions)
         )
@@ -120,11 +121,40 @@ class RuleCompiler:
         plan = self.plan
         plan.rule_first_clause[number] = plan.n_clauses
         plan.rule_when[number] = self.conditions.compile(rule, rule.when)
-        if rule.at != "event" and not needs_event(rule.when):
+        # A rule that raises the dose is asked, and its asks counted, with or without an event.
+        can_hold = bool(plan.rule_raises[number]) or not needs_event(rule.when)
+        if rule.at != "event" and can_hold:
             plan.rules_without_event |= 1 << number
             plan.busy_cycles |= plan.rule_cycles[number]
+        self._fill_events(number, rule)
         if rule.until is not None:
             plan.rule_until[number] = self.conditions.compile(rule, rule.until)
+
+    def _fill_events(self, number: int, rule: Rule) -> None:
+        """Mark the rule for every event that some clause of its condition could match."""
+        plan = self.plan
+        first, length = plan.rule_when[number]
+        for place in range(first, first + length):
+            clause = plan.operand[place]
+            if plan.operation[place] != Operation.CLAUSE:
+                continue
+            if plan.clause_type[clause] != Clause.EVENT:
+                continue
+            for kind in self.kinds.values():
+                for grade in range(1, GRADES):
+                    for related in (0, 1):
+                        if self._could_match(clause, kind, grade, related):
+                            plan.rules_of_event[kind, grade, related] |= 1 << number
+
+    def _could_match(self, clause: int, kind: int, grade: int, related: int) -> bool:
+        plan = self.plan
+        low, high = plan.clause_grade[clause]
+        return bool(
+            plan.clause_kind[clause] in (-1, kind)
+            and plan.clause_class[clause] in (-1, plan.kind_class[kind])
+            and plan.clause_related[clause] in (-1, related)
+            and low <= grade <= high
+        )
 
     def _fill_draw(self, number: int, rule: Rule) -> None:
         plan = self.plan
