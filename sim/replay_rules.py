@@ -207,15 +207,12 @@ class Replay:
                     self.scenario.rule[dose["rule"]].id,
                     bool(dose["related"]),
                     dose["level"],
-                    events=(by or self._skip_of(dose)).events,
+                    events=(by or self._last_skip()).events,
                 )
             )
 
-    def _skip_of(self, dose: Row) -> Act:
-        for act in reversed(self.acts):
-            if act.what == "skip" and act.day == dose["day"]:
-                return act
-        raise AssertionError("a dose was withheld by no hold and no skip")
+    def _last_skip(self) -> Act:
+        return next(act for act in reversed(self.acts) if act.what == "skip")
 
     def _open_cycle(self, cycle: int, day: int, level: int) -> None:
         """Actual day 1: the delay enters the history, and what fell due is done."""
@@ -372,6 +369,8 @@ class Replay:
         if winner.action == Action.HOLD:
             self.open.hold = self._act_of(winner, "hold")
             self.acts.append(self.open.hold)
+            if facts.asked_cycle > self.opened:
+                self.open.waits.append((facts.day, 0, self.open.hold))
         elif winner.action == Action.SKIP:
             self.acts.append(self._act_of(winner, "skip"))
         elif winner.action == Action.DELAY:

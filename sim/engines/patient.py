@@ -13,6 +13,8 @@ from sim.model.calendar import (
     next_recheck,
     notice,
     pass_quiet_cycle,
+    pass_rest_of_cycle,
+    rest_of_cycle_is_quiet,
     start_cycle,
     visit,
 )
@@ -142,6 +144,9 @@ def run_course(plan, state, book):
             start_cycle(plan, state, book)
         point = 0
         while not state.ended and point < plan.n_points:
+            if not book.recording and rest_of_cycle_is_quiet(plan, state):
+                pass_rest_of_cycle(plan, state, point)
+                break
             day = state.cycle_start[state.cycle] + plan.point_day[point] - 1
             pass_days_before(plan, state, book, day)
             if not state.ended:

@@ -65,6 +65,7 @@ def begin(plan, state, patient):
     state.cycle = 0
     state.asked_cycle = 1
     state.ask = 0
+    state.asked_from_day = 1
     state.planned_day = 1
     state.level = plan.start_level
     state.highest_level = plan.start_level
@@ -122,6 +123,12 @@ def learn(plan, state, book):
                 kind, grade = state.event_kind[event], state.event_grade[event]
                 of_event = plan.rules_of_event[kind, grade, state.event_related[event]]
                 state.event_asked[event] |= ~of_event
+    forget_closed_events(plan, state)
+
+
+@njit
+def forget_closed_events(plan, state):
+    """Pass over events at the front of the ledger that are over, known and asked about."""
     about = plan.rules_about_new
     while state.first_open_event < state.n_events:
         event = state.first_open_event
@@ -135,6 +142,7 @@ def learn(plan, state, book):
 @njit
 def visit(plan, state, book):
     """What every visit has: learn, event rules, stop rules, the open hold, visit rules."""
+    state.ask = 2 * (state.day - state.asked_from_day)
     learn(plan, state, book)
     if state.first_open_event < state.n_events:
         ask_event_rules(plan, state, book)
@@ -145,7 +153,6 @@ def visit(plan, state, book):
         stop_if_held_too_long(plan, state)
     if not state.ended and state.hold_rule < 0:
         ask_rules(plan, state, book, ASK_VISIT)
-    state.ask += 1
 
 
 @njit
@@ -169,11 +176,11 @@ def assess_exits(plan, state, cycle, ahead, from_day, to_day):
 @njit
 def notice(plan, state, book):
     """An event is known at its onset, outside a visit: event rules and stop rules only."""
+    state.ask = 2 * (state.day - state.asked_from_day) + 1
     learn(plan, state, book)
     ask_event_rules(plan, state, book)
     if not state.ended:
         ask_rules(plan, state, book, ASK_STOP)
-    state.ask += 1
 
 
 @njit
@@ -218,7 +225,7 @@ def arrive_at_start(plan, state, book):
     if state.day == state.planned_day:
         if not is_last:
             state.asked_cycle = state.cycle + 1
-            state.ask = 0
+            state.asked_from_day = state.planned_day
         if state.cycle >= 1:
             assess_cycle(plan, state)
             if state.ended:
@@ -283,8 +290,8 @@ def give_dose(plan, state, book, is_visit):
         if state.ended:
             return -1
         if is_visit:
+            state.ask = 2 * (state.day - state.asked_from_day)
             ask_rules(plan, state, book, ASK_DOSE)
-            state.ask += 1
             if state.ended:
                 return -1
     given = int(state.hold_rule < 0 and state.skip_rule < 0)
@@ -333,17 +340,59 @@ def hold_limit_day(plan, state):
 
 
 @njit
+def settle_events(plan, state, day):
+    """Bring events up to a day, before which nothing happens."""
+    for event in range(state.first_open_event, state.n_events):
+        if state.event_end[event] < day and state.event_status[event] == ACTIVE:
+            state.event_status[event] = RECOVERED
+    forget_closed_events(plan, state)
+
+
+@njit
+def events_are_idle(plan, state):
+    """Say whether every open event is known and asked about, and matters to no rule any more."""
+    about = plan.rules_about_new
+    for event in range(state.first_open_event, state.n_events):
+        if state.event_known_day[event] == 0 or state.event_asked[event] & about != about:
+            return False
+        kind, grade = state.event_kind[event], state.event_grade[event]
+        if plan.standing_rules[kind, grade, state.event_related[event]] != 0:
+            return False
+    return True
+
+
+@njit
 def nothing_waits(plan, state):
-    """Say whether no event is open, no dose held or to be skipped, no change or delay due."""
+    """Say whether no event matters to a rule, no dose is held, no change or delay is due."""
     return (
-        state.first_open_event == state.n_events
-        and state.hold_rule < 0
-        and state.skip_rule < 0
+        state.hold_rule < 0
         and state.resume_down == 0
         and state.due_down == 0
         and state.due_level < 0
         and state.delay_ordered_days == 0
+        and events_are_idle(plan, state)
     )
+
+
+@njit
+def rest_of_cycle_is_quiet(plan, state):
+    """Say whether the running cycle can bring nothing more but its doses."""
+    return (
+        state.hold_rule < 0
+        and state.resume_down == 0
+        and not (plan.busy_insides >> state.cycle) & 1
+        and events_are_idle(plan, state)
+    )
+
+
+@njit
+def pass_rest_of_cycle(plan, state, point):
+    """Give the doses planned from a point of the running cycle on."""
+    while point < plan.n_points:
+        if plan.point_dose[point] > 0:
+            state.day = state.cycle_start[state.cycle] + plan.point_day[point] - 1
+            account_for_dose(plan, state, 1)
+        point += 1
 
 
 @njit
@@ -357,7 +406,11 @@ def next_cycle_is_quiet(plan, state):
     cycle = state.cycle + 1
     if cycle > plan.max_cycles or state.planned_day > plan.max_days:
         return False
-    if (plan.busy_cycles >> cycle) & 1 or not nothing_waits(plan, state):
+    if (plan.busy_cycles >> cycle) & 1:
+        return False
+    if state.first_open_event < state.n_events:
+        settle_events(plan, state, state.planned_day)
+    if not nothing_waits(plan, state):
         return False
     if state.cycle >= 1 and (state.exit_cycles >> state.cycle) & 1:
         return False
@@ -373,6 +426,7 @@ def pass_quiet_cycle(plan, state):
     """Give every dose of the next cycle, as the full course of the day would."""
     state.cycle += 1
     state.asked_cycle = state.cycle
+    state.asked_from_day = state.planned_day
     state.day = state.planned_day
     state.assessed_to_day = state.planned_day - 1
     state.assessed_ahead_to_day = state.planned_day - 1 + plan.cycle_days

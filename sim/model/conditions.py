@@ -105,8 +105,7 @@ def _count_events(plan, state, clause, rule, focus):
     for event in range(first, state.n_events):
         if _event_matches(plan, state, clause, event, rule, focus):
             count += 1
-            if state.event_related[event] and plan.clause_counts_for_attribution[clause]:
-                state.match_related = 1
+            state.match_related |= state.event_related[event]
     return count
 
 
@@ -145,8 +144,7 @@ def _count_history(plan, state, clause):
     for entry in range(state.n_history):
         if _history_matches(plan, state, clause, entry):
             count += 1
-            if state.history_related[entry] and plan.clause_counts_for_attribution[clause]:
-                state.match_related = 1
+            state.match_related |= state.history_related[entry]
     return count
 
 
@@ -183,27 +181,34 @@ def condition_holds(plan, state, first, length, rule, focus):
 
     Every clause is evaluated, so that the log can say which held. Leaves the clauses that
     held (as bits from the rule's first clause) and the attribution of the events that made
-    it hold in the state's scratch.
+    it hold in the state's scratch: a second stack says of every part whether a related event
+    made it hold; what fails, or holds because nothing is there, has none.
     """
-    state.match_related = 0
     state.match_clauses = 0
     stack = 0
+    related = 0
     for place in range(first, first + length):
         operand = plan.operand[place]
         operation = plan.operation[place]
         if operation == OPERATION_CLAUSE:
+            state.match_related = 0
             holds = clause_holds(plan, state, operand, rule, focus)
             if holds:
                 state.match_clauses |= 1 << (operand - plan.rule_first_clause[rule])
             stack = (stack << 1) | int(holds)
+            related = (related << 1) | int(holds and state.match_related != 0)
         else:
             mask = (1 << operand) - 1
             bits = stack & mask
+            is_related = related & mask != 0
             if operation == OPERATION_ALL:
                 result = bits == mask
             elif operation == OPERATION_ANY:
                 result = bits != 0
             else:
                 result = bits == 0
+                is_related = False
             stack = ((stack >> operand) << 1) | int(result)
+            related = ((related >> operand) << 1) | int(result and is_related)
+    state.match_related = related & 1
     return stack & 1

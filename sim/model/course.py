@@ -99,7 +99,7 @@ def draw_kind(plan, state, kind, word):
 def nothing_is_drawn(plan, state, cycle):
     """Say whether no kind occurs in the next cycle, if it starts at the present level.
 
-    Only for a patient with no open event, for whom nothing can change before the draws.
+    Only for a patient for whom nothing can change before the draws.
     """
     state.level_of_cycle[cycle] = state.level
     for kind in range(plan.n_kinds):

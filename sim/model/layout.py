@@ -166,6 +166,7 @@ PLAN = np.dtype(
         ("rules_about_new", _integer),  # bit r: rule r must be asked once about every event
         ("asked_at", _integer, (7,)),  # by occasion: bit r, rule r is asked there
         ("rules_of_event", _integer, (MAX_KINDS, GRADES, 2)),  # rules such an event can matter to
+        ("standing_rules", _integer, (MAX_KINDS, GRADES, 2)),  # ... as long as it is active
         ("has_exit_ahead", _integer),
         ("rules_without_event", _integer),  # bit r: rule r can hold without a live or new event
         ("rule_at", _integer, (MAX_RULES,)),
@@ -226,6 +227,7 @@ PLAN = np.dtype(
         ("screen_rise_weight", _real, (CYCLE_SLOTS + 4,)),
         ("exit_threshold", _integer, (MAX_EXITS,)),  # of a nominal cycle; 2^32: not constant
         ("busy_cycles", _integer),  # bit c: some rule may act in cycle c without an event
+        ("busy_insides", _integer),  # bit c: some rule may act within c without an event
     ],
     align=True,
 )
@@ -246,7 +248,8 @@ STATE = np.dtype(
         ("day", _integer),
         ("cycle", _integer),  # the cycle running, 0 before the first dose
         ("asked_cycle", _integer),  # the cycle that rules are asked for
-        ("ask", _integer),  # ordinal of the ask within the asked cycle
+        ("asked_from_day", _integer),  # planned day 1 of the asked cycle
+        ("ask", _integer),  # number of the ask within the asked cycle, from its day
         ("planned_day", _integer),  # planned day 1 of the next cycle
         ("level", _integer),
         ("cycle_start", _integer, (CYCLE_SLOTS + 1,)),

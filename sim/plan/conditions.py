@@ -63,12 +63,21 @@ def window_code(window: str) -> tuple[Window, int, int]:
 
 def needs_event(condition: Any) -> bool:
     """Say whether a condition can only hold while an event is active or new."""
+    return _needs(condition, ("active", "new"))
+
+
+def needs_new(condition: Any) -> bool:
+    """Say whether a condition can only hold when a new event matches some clause of it."""
+    return _needs(condition, ("new",))
+
+
+def _needs(condition: Any, states: tuple[str, ...]) -> bool:
     if isinstance(condition, EventPredicate):
-        return condition.state != "ever" and whole_range(condition.count)[0] >= 1
+        return condition.state in states and whole_range(condition.count)[0] >= 1
     if not isinstance(condition, Combination):
         return False
-    by_all = any(needs_event(part) for part in condition.all or ())
-    by_any = bool(condition.any) and all(needs_event(part) for part in condition.any or ())
+    by_all = any(_needs(part, states) for part in condition.all or ())
+    by_any = bool(condition.any) and all(_needs(part, states) for part in condition.any or ())
     return by_all or by_any
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from sim.errors import LimitError
-from sim.model.draws import MAX_PATIENTS
+from sim.model.draws import MAX_ASKS, MAX_PATIENTS
 from sim.model.jit import IS_COMPILED
 from sim.model.layout import MAX_DOSE_DAYS, PLAN, UNLIMITED
 from sim.model.screen import fill_bounds
@@ -116,6 +116,16 @@ def _fill_policy(plan: Any, scenario: Scenario) -> None:
         plan.follow_up_days = FOLLOW_UP_DAYS
 
 
+def _check_asks(plan: Any, scenario: Scenario) -> None:
+    """Asks are addressed by their day since the planned start; raise LimitError beyond that."""
+    days = int(plan.cycle_days + plan.max_delay_days + plan.max_hold_days)
+    if 2 * days + 1 > MAX_ASKS:
+        raise LimitError(
+            f"{scenario.name}: cycle length, longest delay and longest hold add to {days} days; "
+            f"the most is {MAX_ASKS // 2}"
+        )
+
+
 def _longest_log(plan: Any) -> int:
     """Return the rows that one patient's decisions can need at most."""
     waits = (plan.max_delay_days + plan.max_hold_days) // plan.recheck_days + 4 + plan.n_rules
@@ -137,6 +147,7 @@ def compile_plan(scenario: Scenario, seed: int = 1, parameter_draw: int = 0) -> 
     streams = Streams()
     _fill_posology(plan, scenario)
     _fill_policy(plan, scenario)
+    _check_asks(plan, scenario)
     fill_exposure(plan, scenario, streams)
     fill_adverse_events(plan, scenario, streams)
     fill_benefit(plan, scenario)

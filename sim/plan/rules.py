@@ -1,12 +1,13 @@
 """Rules become integer tables: when asked, what must hold, what is done."""
 
+from itertools import product
 from typing import Any
 
-from sim.codes import Action, Ask, Clause, Operation, Route, Then, When
+from sim.codes import Action, Ask, Clause, EventState, Operation, Route, Then, When
 from sim.errors import LimitError
 from sim.model.draws import threshold
 from sim.model.layout import GRADES, MAX_CYCLES, MAX_STEPS, UNLIMITED
-from sim.plan.conditions import ConditionCompiler, looks_at_new, needs_event
+from sim.plan.conditions import ConditionCompiler, looks_at_new, needs_event, needs_new
 from sim.plan.streams import Streams
 from sim.scenario.policy import Rule
 from sim.scenario.scenario import Scenario
@@ -126,25 +127,28 @@ class RuleCompiler:
         if rule.at != "event" and can_hold:
             plan.rules_without_event |= 1 << number
             plan.busy_cycles |= plan.rule_cycles[number]
+            if rule.at != "cycle" or plan.rule_is_stop[number]:
+                plan.busy_insides |= plan.rule_cycles[number]
         self._fill_events(number, rule)
         if rule.until is not None:
             plan.rule_until[number] = self.conditions.compile(rule, rule.until)
 
     def _fill_events(self, number: int, rule: Rule) -> None:
-        """Mark the rule for every event that some clause of its condition could match."""
+        """Mark the rule for every event that its active or new clauses could match."""
         plan = self.plan
         first, length = plan.rule_when[number]
         for place in range(first, first + length):
-            clause = plan.operand[place]
-            if plan.operation[place] != Operation.CLAUSE:
+            clause = int(plan.operand[place])
+            if plan.operation[place] != Operation.CLAUSE or plan.clause_type[clause] != Clause.EVENT:
                 continue
-            if plan.clause_type[clause] != Clause.EVENT:
+            if plan.clause_state[clause] == EventState.EVER:
                 continue
-            for kind in self.kinds.values():
-                for grade in range(1, GRADES):
-                    for related in (0, 1):
-                        if self._could_match(clause, kind, grade, related):
-                            plan.rules_of_event[kind, grade, related] |= 1 << number
+            is_standing = plan.clause_state[clause] == EventState.ACTIVE
+            for kind, grade, related in product(self.kinds.values(), range(1, GRADES), (0, 1)):
+                if self._could_match(clause, kind, grade, related):
+                    plan.rules_of_event[kind, grade, related] |= 1 << number
+                    if is_standing and rule.at != "event":
+                        plan.standing_rules[kind, grade, related] |= 1 << number
 
     def _could_match(self, clause: int, kind: int, grade: int, related: int) -> bool:
         plan = self.plan

@@ -28,10 +28,9 @@ in the cycle and q_k that an event stops treatment
     g_k(d) = f_k0 (1 - q_k p_k d/L) + f_k1 (1 - q_k p'_k d/L)
 
 with p' = p (recurrence next_cycle) or 0 (never), is the probability that kind k has not stopped
-treatment by the end of day d, and G(d) = prod_k
-g_k(d). A dose of day x > 1 is given with probability G(x) (the stop acts on its day), that of day 1
-with G(0). An event of kind k on day d counts if no *other* kind stopped treatment before day d:
-prod_{j != k} g_j(d-1).
+treatment by the end of day d, and G(d) = prod_k g_k(d). A dose of day x > 1 is given with
+probability G(x) (the stop acts on its day), that of day 1 with G(0). An event of kind k on day d
+counts if no *other* kind stopped treatment before day d: prod_{j != k} g_j(d-1).
 """
 
 from __future__ import annotations

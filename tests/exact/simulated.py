@@ -50,14 +50,14 @@ class Check:
 
 def overrides_of(model: Model) -> list[str]:
     """Say what the model changes in its shipped scenario; every parameter is written out."""
-    law = {
-        "piecewise": f"early_cycles = {model.early_cycles}, early_share = {model.early_share}",
+    shape = {
+        "piecewise": f", early_cycles = {model.early_cycles}, early_share = {model.early_share}",
         "constant": "",
-        "weibull": f"shape = {model.weibull_shape}",
-        "exponential": f"rate_per_cycle = {model.decay_rate}",
+        "weibull": f", shape = {model.weibull_shape}",
+        "exponential": f", rate_per_cycle = {model.decay_rate}",
     }[model.weights]
     risk = {
-        "weights": f'{{ law = "{model.weights}", {law} }}'.replace(", }", " }"),
+        "weights": f'{{ law = "{model.weights}"{shape} }}',
         "reference_cycles": model.reference_cycles,
         "after_reference": model.after_reference,
         "clock": model.clock,
@@ -76,8 +76,10 @@ def overrides_of(model: Model) -> list[str]:
     ]
     for kind in model.kinds:
         texts += _overrides_of_kind(kind)
-    if model.escalation_cycle is not None:
-        texts.append(f"rule.escalate-at-5.on.cycle=[{model.escalation_cycle}]")
+    if (e := model.escalation_cycle) is not None:
+        texts.append(f"rule.escalate-at-5.on.cycle=[{e}]")
+        clause = "rule.escalate-at-5.when.none.related-nonhematologic-ae"
+        texts.append(f"{clause}.window=cycles {e - model.bar_window}-{e - 1}")
     return texts
 
 
@@ -178,6 +180,11 @@ def _change_kind(name: str, **changes: Any) -> tuple[Kind, ...]:
     return tuple(replace(k, **changes) if k.name == name else k for k in table2_kinds())
 
 
+def _with_doses(doses: int, kinds: tuple[Kind, ...]) -> tuple[Kind, ...]:
+    """The same table read at another number of doses per cycle: the slope per AUC/day shrinks."""
+    return tuple(replace(k, beta=(k.beta or 0.0) * 3 / doses) for k in kinds)
+
+
 TYPED = _change_kind("rash", alpha=None, beta=None, probability=0.3, drug_share=0.7)
 WEIGHTS: Mapping[str, dict[str, Any]] = {
     "constant": {"weights": "constant"},
@@ -205,7 +212,7 @@ MIXED: Mapping[str, Model] = {
     "mixed 4": Model(
         cycles=20, dose_days=(1, 2, 15, 28), reference_cycles=6, weights="exponential",
         early_cycles=2, after_reference="held", clock="reset", stop_probability=0.5,
-        kinds=_kinds(kappa=0.6, sensitivity=0.0, false_positive_rate=0.5),
+        kinds=_with_doses(4, _kinds(kappa=0.6, sensitivity=0.0, false_positive_rate=0.5)),
     ),
     "mixed 5": Model(
         kinds=TYPED, clock="reset", cycles=14, after_reference="halved", exit_before_ae=True,
@@ -250,7 +257,8 @@ def all_models() -> dict[str, Model]:
     models["no exit"] = replace(TITRATION, other_exit=0.0)
     models["no stop"] = replace(TITRATION, stop_probability=0.0)
     models["always stop"] = replace(TITRATION, stop_probability=0.999_999_999_999)
-    models["escalation at 3"] = replace(TITRATION, escalation_cycle=3, bar_window=2)
+    models["escalation at 3"] = replace(TITRATION, escalation_cycle=3)
+    models["escalation at 9, window 4"] = replace(TITRATION, escalation_cycle=9, bar_window=4)
     return models | dict(MIXED)
 
 
