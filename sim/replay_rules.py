@@ -140,6 +140,7 @@ class Replay:
             group = (row["day"], row["ask"], notice)
             if group != self._group:
                 self._carry_out()
+                self._stops_asked = set()
             self._group = group
             self._reach(row, notice)
             answer = self._judge(place, row, notice)
@@ -181,8 +182,6 @@ class Replay:
             self._open_cycle(row["cycle"], row["day"], row["level_before"])
             self._run_cycle(row["cycle"], row["level_before"])
         self._see_level(row["level_before"], row["cycle"], row["day"])
-        if self._group[1] != Ask.STOP:
-            self._stops_asked = set()
         if row["ask"] == Ask.STOP:
             self._stops_asked.add(self.scenario.rule[row["rule"]].id)
 

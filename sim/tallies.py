@@ -1,6 +1,6 @@
 """Running tallies of arms and of pairs of arms, block by block, exact in whole numbers."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.endpoints import Endpoint, endpoints_of
-from sim.engines.run import BLOCK, Progress, outcome_blocks
+from sim.engines.run import BLOCK, OutcomeRunner, Progress, map_blocks
 from sim.model.layout import (
     FIRST_EVENT,
     GRADES,
@@ -32,19 +32,30 @@ from sim.model.tally import (
 from sim.plan.plan import Plan, engine_array
 
 
+LARGE = ("total", "square", "product")
+
+
 class Sums:
-    """A tally or a pair of tallies: arrays of Python-sized whole numbers by field name."""
+    """A tally or a pair of tallies by field name; sums of amounts grow without limit."""
 
     def __init__(self, dtype: np.dtype) -> None:
-        self._fields = {name: np.zeros(dtype[name].shape, object) for name in dtype.names or ()}
+        self._fields = {
+            name: np.zeros(dtype[name].shape, object if name in LARGE else np.int64)
+            for name in dtype.names or ()
+        }
 
     def __getitem__(self, name: str) -> Any:
         return self._fields[name]
 
     def add(self, block: NDArray[Any]) -> None:
-        """Add one block's record; whole numbers grow without limit here."""
-        for name in self._fields:
-            self._fields[name] = self._fields[name] + block[name][0].astype(object)
+        """Add one block's record."""
+        for name, field_sums in self._fields.items():
+            own = block[name][0]
+            if name in LARGE:
+                places = np.nonzero(own)
+                field_sums[places] += own[places].astype(object)
+            else:
+                self._fields[name] = field_sums + own
 
     def add_sums(self, other: "Sums") -> None:
         """Add another tally."""
@@ -75,14 +86,18 @@ class Arm:
         self.denominators = denominators_of(self.endpoints)
         self.sums = Sums(TALLY)
 
-    def count(self, outcomes: NDArray[Any]) -> None:
-        """Add a block of outcome records."""
+    def tally(self, outcomes: NDArray[Any]) -> NDArray[Any]:
+        """Return the tally of a block of outcome records."""
         tally = engine_array(np.zeros(1, TALLY))
         notes = engine_array(np.zeros(1, NOTE))
         tally_outcomes(
             self.plan.numbers, engine_array(outcomes), self.denominators, tally, notes
         )
-        self.sums.add(tally.view(np.ndarray))
+        return tally.view(np.ndarray)
+
+    def count(self, outcomes: NDArray[Any]) -> None:
+        """Add a block of outcome records."""
+        self.sums.add(self.tally(outcomes))
 
 
 def _match_names(own: Sequence[str], others: Sequence[str]) -> list[int]:
@@ -129,8 +144,8 @@ class PairOfArms:
         self.sums = Sums(PAIR)
         self._matches = _matches(self.arm, self.reference)
 
-    def count(self, outcomes: NDArray[Any], others: NDArray[Any]) -> None:
-        """Add a block of both arms' outcome records of the same patients."""
+    def tally(self, outcomes: NDArray[Any], others: NDArray[Any]) -> NDArray[Any]:
+        """Return the sums of products of a block of both arms, of the same patients."""
         pair = engine_array(np.zeros(1, PAIR))
         tally_pairs(
             self.arm.plan.numbers,
@@ -143,7 +158,11 @@ class PairOfArms:
             pair,
             engine_array(np.zeros(2, NOTE)),
         )
-        self.sums.add(pair.view(np.ndarray))
+        return pair.view(np.ndarray)
+
+    def count(self, outcomes: NDArray[Any], others: NDArray[Any]) -> None:
+        """Add a block of both arms' outcome records of the same patients."""
+        self.sums.add(self.tally(outcomes, others))
 
 
 def count_arms(
@@ -158,16 +177,21 @@ def count_arms(
     """Count consecutive patients in every arm; pairs are against the first arm."""
     arms = [Arm(plan) for plan in plans]
     pairs = [PairOfArms(arm, arms[0]) for arm in arms[1:]]
-    streams: list[Iterator[NDArray[Any]]] = [
-        outcome_blocks(plan, first, patients, engine, threads, block) for plan in plans
-    ]
-    for blocks in zip(*streams, strict=True):
-        for arm, outcomes in zip(arms, blocks, strict=True):
-            arm.count(outcomes)
-        for pair, outcomes in zip(pairs, blocks[1:], strict=True):
-            pair.count(outcomes, blocks[0])
+    runners = [OutcomeRunner(plan, engine) for plan in plans]
+
+    def work(start: int, count: int) -> tuple[int, list[NDArray[Any]], list[NDArray[Any]]]:
+        outcomes = [runner.run(start, count) for runner in runners]
+        own = [arm.tally(outcome) for arm, outcome in zip(arms, outcomes, strict=True)]
+        both = [
+            pair.tally(outcome, outcomes[0]) for pair, outcome in zip(pairs, outcomes[1:], strict=True)
+        ]
+        return count, own, both
+
+    for count, own, both in map_blocks(work, first, patients, engine, threads, block):
+        for arm, tally in zip(arms, own, strict=True):
+            arm.sums.add(tally)
+        for pair, products in zip(pairs, both, strict=True):
+            pair.sums.add(products)
         if progress is not None:
-            progress(len(blocks[0]) * len(plans))
+            progress(count * len(plans))
     return arms, pairs
-
-

@@ -31,7 +31,7 @@ from sim.model.layout import (
 from sim.plan.plan import Plan, check_patients, engine_array
 
 ENGINES = ("kernel", "events")
-BLOCK = 8_192
+BLOCK = 4_096
 RECORDED_BLOCK = 1_024
 Progress = Callable[[int], None]
 Script = Sequence[Sequence[int]]
@@ -90,6 +90,42 @@ def _in_order(
                 future.cancel()
 
 
+class OutcomeRunner:
+    """Runs blocks of patients without histories; safe to call from several threads."""
+
+    def __init__(self, plan: Plan, engine: str) -> None:
+        self._plan = plan
+        self._engine = engine
+        self._spare: list[Workspace] = []
+
+    def run(self, first: int, patients: int) -> NDArray[Any]:
+        """Return the OUTCOME records of consecutive patients."""
+        space = self._spare.pop() if self._spare else Workspace(recording=False)
+        outcomes = engine_array(np.zeros(patients, OUTCOME))
+        if self._engine == "events":
+            patient = events.Patient(self._plan.numbers, space.states, space.books)
+            for place in range(patients):
+                events.run_patient(patient, first + place, outcomes, place)
+        else:
+            kernel.run_block(self._plan.numbers, first, space.states, space.books, outcomes)
+        self._spare.append(space)
+        return outcomes.view(np.ndarray)
+
+
+def map_blocks(
+    work: Callable[[int, int], Any],
+    first: int,
+    patients: int,
+    engine: str = "kernel",
+    threads: int | None = None,
+    block: int = BLOCK,
+) -> Iterator[Any]:
+    """Yield work(first, patients) of every block, in order; the events engine uses one thread."""
+    check_patients(first, patients)
+    workers = 1 if engine == "events" else threads or threads_available()
+    yield from _in_order(_blocks(first, patients, block), work, workers)
+
+
 def outcome_blocks(
     plan: Plan,
     first: int,
@@ -99,34 +135,8 @@ def outcome_blocks(
     block: int = BLOCK,
 ) -> Iterator[NDArray[Any]]:
     """Yield arrays of OUTCOME records of consecutive patients, in order, without histories."""
-    check_patients(first, patients)
-    if engine == "events":
-        yield from _outcomes_by_events(plan, first, patients, block)
-        return
-    spare: list[Workspace] = []
-
-    def work(start: int, count: int) -> NDArray[Any]:
-        space = spare.pop() if spare else Workspace(recording=False)
-        outcomes = engine_array(np.zeros(count, OUTCOME))
-        kernel.run_block(plan.numbers, start, space.states, space.books, outcomes)
-        spare.append(space)
-        return outcomes.view(np.ndarray)
-
-    yield from _in_order(
-        _blocks(first, patients, block), work, threads or threads_available()
-    )
-
-
-def _outcomes_by_events(
-    plan: Plan, first: int, patients: int, block: int
-) -> Iterator[NDArray[Any]]:
-    space = Workspace(recording=False)
-    patient = events.Patient(plan.numbers, space.states, space.books)
-    for start, count in _blocks(first, patients, block):
-        outcomes = engine_array(np.zeros(count, OUTCOME))
-        for place in range(count):
-            events.run_patient(patient, start + place, outcomes, place)
-        yield outcomes.view(np.ndarray)
+    runner = OutcomeRunner(plan, engine)
+    yield from map_blocks(runner.run, first, patients, engine, threads, block)
 
 
 def _check_log(plan: Plan) -> None:

@@ -3,7 +3,7 @@
 H(A) = log(1 + exp(alpha + beta A)) is the hazard of the reference course at constant
 exposure; with frailty variance theta it becomes ((1 - P)^-theta - 1) / theta, which keeps
 P on average over the frailty. Weights spread it over cycles; a clock says how an increase
-starts anew. Floats end in `event_threshold` and `exit_happens`.
+starts anew. Floats end in `grade_of_word` and `exit_happens`.
 """
 
 from sim.codes import Clock
@@ -95,18 +95,16 @@ def cycle_hazards(plan, state, kind, cycle):
 
 
 @njit
-def event_threshold(hazard, share):
-    """Return the threshold on a 32-bit word for p * share, p = 1 - exp(-hazard)."""
-    return threshold((1.0 - exp(-hazard)) * share)
-
-
-@njit
 def grade_of_word(plan, kind, word, hazard):
-    """Return the CTCAE grade of the event that a word means at a hazard, 0 for none."""
-    grade = plan.counting_grade[kind]
-    if word >= event_threshold(hazard, 1.0):
+    """Return the CTCAE grade of the event that a word means at a hazard, 0 for none.
+
+    Event if u < p with p = 1 - exp(-hazard), grade >= g if u < p * share of g.
+    """
+    probability = 1.0 - exp(-hazard)
+    if word >= threshold(probability):
         return 0
-    while grade < 5 and word < event_threshold(hazard, plan.grade_share[kind, grade + 1]):
+    grade = plan.counting_grade[kind]
+    while grade < 5 and word < threshold(probability * plan.grade_share[kind, grade + 1]):
         grade += 1
     return grade
 
