@@ -23,11 +23,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
-Keys = Generator[Array, Array, None]  # yields the events of cycles 1-4, is sent who was raised, yields those of 5-12
+Keys = Generator[
+    Array, Array, None
+]  # yields the events of cycles 1-4, is sent who was raised, yields those of 5-12
 
-P3, P4 = np.array([0.10, 0.23, 0.08, 0.19, 0.19]), np.array([0.16, 0.28, 0.10, 0.26, 0.24])  # in the order of Table 2
+P3, P4 = (
+    np.array([0.10, 0.23, 0.08, 0.19, 0.19]),
+    np.array([0.16, 0.28, 0.10, 0.26, 0.24]),
+)  # in the order of Table 2
 CYCLES, SIGMA, LEAVE, STOP, BLOCK = 12, 0.391, 0.03, 0.115, 65536
-EARLY, LATE = 0.19, 0.03  # share of the hazard of twelve cycles: in each of cycles 1-4, in each of 5-12
+EARLY, LATE = (
+    0.19,
+    0.03,
+)  # share of the hazard of twelve cycles: in each of cycles 1-4, in each of 5-12
 AUC3 = 1000 * 3 * 3 / (28 * 1.86 / 0.58)  # per day, at 3 mg and the typical CL/F
 BETA = (np.log(P4 / (1 - P4)) - np.log(P3 / (1 - P3))) / (AUC3 / 3)
 ALPHA = np.log(P3 / (1 - P3)) - BETA * AUC3
@@ -36,11 +44,15 @@ EDGES = np.arange(-8, 8 + 1 / 32, 1 / 16)  # of the bins of z
 # Cell 5 * part + kind: background and drug of cycles 1-4, of 5-8, of 9-12; extra of 5-8, of 9-12.
 PART_WEIGHT = 4 * np.array([EARLY, EARLY, LATE, LATE, LATE, LATE, EARLY, LATE])
 _GROUP, _DRUG = np.array([0, 0, 1, 1, 2, 2, 1, 2]), np.array([0, 1, 0, 1, 0, 1, 1, 1])
-CELL_BITS = (np.arange(5) << 13 | _GROUP[:, None] << 11 | _DRUG[:, None] << 3).astype(np.uint32).ravel()
+CELL_BITS = (
+    (np.arange(5) << 13 | _GROUP[:, None] << 11 | _DRUG[:, None] << 3).astype(np.uint32).ravel()
+)
 # An event is a key of 32 bits: patient 16, kind 3, cycle 4, onset 5 (both from 0), related 1, stops treatment 1, spare 2.
 # Its marks come from one integer below 400 * days: the day in one or four cycles, a coin, 23 in 200.
 _DAY, _REST = np.divmod(np.arange(112 * 400), 400)
-MARKS = (_DAY // 28 << 9 | _DAY % 28 << 4 | (_REST & 1) << 3 | (_REST < 400 * STOP) << 2).astype(np.uint32)
+MARKS = (_DAY // 28 << 9 | _DAY % 28 << 4 | (_REST & 1) << 3 | (_REST < 400 * STOP) << 2).astype(
+    np.uint32
+)
 RELATED, STOPS, NEVER = 8, 4, 15 << 9  # no such cycle: it lies after any exit
 
 
@@ -79,7 +91,10 @@ def normals(rng: np.random.Generator, n: int) -> Array:
     """Standard normals by Box and Muller; vectorised, three times faster than the generator's own."""
     half = (n + 1) // 2
     u = words(rng, 2 * half).astype(np.float32)
-    radius, angle = np.sqrt(-2 * np.log(u[:half] * 2.0**-32 + 2.0**-33)), u[half:] * (2 * np.pi * 2.0**-32)
+    radius, angle = (
+        np.sqrt(-2 * np.log(u[:half] * 2.0**-32 + 2.0**-33)),
+        u[half:] * (2 * np.pi * 2.0**-32),
+    )
     return np.concatenate([radius * np.cos(angle), radius * np.sin(angle)])[:n]
 
 
@@ -95,7 +110,9 @@ def one_per_cell(keys: Array, rng: np.random.Generator) -> Array:
     keys.sort()
     new = differs(keys >> 9)
     again = np.flatnonzero(~new)
-    run = np.flatnonzero(differs(again - np.arange(len(again))))  # runs of repeats; their first arrival is one before
+    run = np.flatnonzero(
+        differs(again - np.arange(len(again)))
+    )  # runs of repeats; their first arrival is one before
     start, length = again[run] - 1, np.diff(np.append(run, len(again))) + 1
     keys[start] = keys[start + scale(words(rng, len(run)), length.astype(np.uint32))]
     return keys.take(np.flatnonzero(new))
@@ -112,7 +129,9 @@ def arrivals(rng: np.random.Generator, last: Array) -> Keys:
     where = np.repeat(np.tile(np.arange(len(number)), 40), flat)
     n, word = len(where), words(rng, 2 * len(where))
     who = start.take(where) + scale(word[:n], number.take(where))
-    mark = np.multiply(word[n:], 112 * 400, dtype=np.uint64)  # above the mark, below a draw for the thinning
+    mark = np.multiply(
+        word[n:], 112 * 400, dtype=np.uint64
+    )  # above the mark, below a draw for the thinning
     keys = MARKS.take((mark >> 32).view(np.int64))
     keys |= who.astype(np.uint32) << 16 | np.repeat(CELL_BITS, of_cell)
     sure = (LOW[:, present].ravel() / high * 2**32).astype(np.uint32)
@@ -126,7 +145,9 @@ def arrivals(rng: np.random.Generator, last: Array) -> Keys:
     yield one_per_cell(np.concatenate([keys[early:late], extra]), rng)
 
 
-def draw(rng: np.random.Generator, hazard: Array, weight: float, cycles: range, first: Array) -> Array:
+def draw(
+    rng: np.random.Generator, hazard: Array, weight: float, cycles: range, first: Array
+) -> Array:
     """Events in cycles of equal hazard by one draw per kind and cycle; `first` is the first patient still there."""
     size = hazard.shape[1]
     scaled, limit = np.empty(hazard.shape, np.float32), np.empty(hazard.shape, np.uint8)
@@ -143,13 +164,19 @@ def draw(rng: np.random.Generator, hazard: Array, weight: float, cycles: range, 
         hit = (some << 3).take(one >> 3) + (one & 7)
         kind = hit // max(n, 1)
         at = hit + (kind + 1) * first[c]  # flat index in (5, size)
-        found.append((u.ravel().take(hit), at, kind, (at - kind * size) << 16 | kind << 13 | c << 9))
+        found.append(
+            (u.ravel().take(hit), at, kind, (at - kind * size) << 16 | kind << 13 | c << 9)
+        )
     u, at, kind, keys = (np.concatenate(part) for part in zip(*found, strict=True))
     tie = np.flatnonzero(u == limit.ravel().take(at))
     keys[tie[rng.random(len(tie)) >= scaled.ravel().take(at.take(tie)) % 1]] |= NEVER
     n, word = len(at), words(rng, 2 * len(at))
-    drug = word[:n].astype(np.float32) * 2.0**-32 * hazard.ravel().take(at) >= HAZARD0.astype(np.float32).take(kind)
-    return np.asarray(keys.astype(np.uint32) | MARKS.take(scale(word[n:], 28 * 400)) | np.uint32(RELATED) * drug)
+    drug = word[:n].astype(np.float32) * 2.0**-32 * hazard.ravel().take(at) >= HAZARD0.astype(
+        np.float32
+    ).take(kind)
+    return np.asarray(
+        keys.astype(np.uint32) | MARKS.take(scale(word[n:], 28 * 400)) | np.uint32(RELATED) * drug
+    )
 
 
 def cells(rng: np.random.Generator, last: Array) -> Keys:
@@ -164,7 +191,9 @@ def cells(rng: np.random.Generator, last: Array) -> Keys:
     yield np.sort(np.concatenate([middle, draw(rng, h3 + step, LATE, range(8, CYCLES), first)]))
 
 
-def happened(keys: Array, last: Array, earliest: Array, seen: Array, tally: dict[str, Array]) -> Array:
+def happened(
+    keys: Array, last: Array, earliest: Array, seen: Array, tally: dict[str, Array]
+) -> Array:
     """Apply the stops, discard what comes after, count; return the events that happened."""
     moment, who = keys >> 4 & 511, keys >> 16
     stopping = np.flatnonzero((keys & STOPS).astype(bool))
@@ -199,12 +228,19 @@ def block(rng: np.random.Generator, size: int, layout: str, tally: dict[str, Arr
 
 def simulate(patients: int, seed: int, layout: str = "arrivals") -> dict[str, Any]:
     """Simulate and return the tallies as counts of patients, by cycle if 12 long; kinds in the order of Table 2."""
-    np.empty(30 * 2**20, np.uint8)  # freeing it teaches malloc to keep our arrays instead of returning their pages
+    np.empty(
+        30 * 2**20, np.uint8
+    )  # freeing it teaches malloc to keep our arrays instead of returning their pages
     rng = np.random.Generator(np.random.SFC64(seed))
-    tally = {name: np.zeros(1024 if name == "last" else 128, np.int64) for name in ("events", "first", "any", "last")}
+    tally = {
+        name: np.zeros(1024 if name == "last" else 128, np.int64)
+        for name in ("events", "first", "any", "last")
+    }
     for done in range(0, patients, BLOCK):
         block(rng, min(BLOCK, patients - done), layout, tally)
-    ended = tally["last"].reshape(2, 16, 32)  # by escalated, last cycle, day of the stop (31: end of the cycle)
+    ended = tally["last"].reshape(
+        2, 16, 32
+    )  # by escalated, last cycle, day of the stop (31: end of the cycle)
     present = ended.sum(2)[:, ::-1].cumsum(1)[:, ::-1][:, :CYCLES]
     day, cycle = np.arange(32), np.arange(16)
     dose = np.where(cycle < 4, 3.0, [[3.0], [4.0]]) * (cycle < CYCLES)
@@ -240,9 +276,14 @@ def main() -> None:
         out = simulate(n, args.seed, args.layout)
         times.append((time.process_time_ns() - start[0], time.perf_counter_ns() - start[1]))
     cpu, wall = np.median(times, axis=0) / n
-    print(f"{args.layout}: {cpu:.1f} ns CPU, {wall:.1f} ns wall per patient; shares of all patients by cycle 12:")
+    print(
+        f"{args.layout}: {cpu:.1f} ns CPU, {wall:.1f} ns wall per patient; shares of all patients by cycle 12:"
+    )
     for name, value in out.items():
-        print(name, np.round(value[..., -1] / n if np.ndim(value) and name != "events" else value / n, 5))
+        print(
+            name,
+            np.round(value[..., -1] / n if np.ndim(value) and name != "events" else value / n, 5),
+        )
 
 
 if __name__ == "__main__":

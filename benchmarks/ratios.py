@@ -99,7 +99,9 @@ def contestants_of(name: str, scale: float) -> list[Contestant]:
 
 def _report(name: str, entries: list[Contestant]) -> list[dict[str, object]]:
     print(f"\n{name}")
-    print(f"{'program':<26}{'ns/patient':>12}{'patients/s':>14}{'kernel is faster by':>28}   shares")
+    print(
+        f"{'program':<26}{'ns/patient':>12}{'patients/s':>14}{'kernel is faster by':>28}   shares"
+    )
     rows: list[dict[str, object]] = []
     for entry in entries:
         ratios = [own / first for own, first in zip(entry.seconds, entries[0].seconds, strict=True)]

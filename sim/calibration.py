@@ -65,7 +65,13 @@ def calibration_setting(scenario: Scenario, multiplier: float) -> Scenario:
                     "max_cycles": calibration.cycles,
                 }
             ),
-            "exit": (Exit(cause="other", probability_per_cycle=calibration.other_exit_per_cycle, source=None),),
+            "exit": (
+                Exit(
+                    cause="other",
+                    probability_per_cycle=calibration.other_exit_per_cycle,
+                    source=None,
+                ),
+            ),
             "rule": tuple(rule for rule in scenario.rule if not raises_dose(scenario, rule)),
             "calibration": calibration.model_copy(update={"multiplier": multiplier}),
             "outcomes": scenario.outcomes.model_copy(update={"titration_success_cycles": ()}),
@@ -150,7 +156,8 @@ def report(scenario: Scenario, solution: Solution) -> str:
     stops = solution.stops
     lines = [
         f"{scenario.name}: multiplier {solution.multiplier:.5f} "
-        f"(Monte Carlo standard error {solution.mcse:.5f}; the file has {calibration.multiplier:g})",
+        f"(Monte Carlo standard error {solution.mcse:.5f}; the file has "
+        f"{calibration.multiplier:g})",
         f"setting: {calibration.dose_mg:g} mg fixed, other exit "
         f"{calibration.other_exit_per_cycle:g} per cycle, {calibration.cycles} cycles, "
         f"{stops.patients} patients",

@@ -77,7 +77,9 @@ def warnings_of(
     for name, estimate in estimates.items():
         kind, _, what = name.partition(":")
         if kind == "rule_fired" and estimate == 0.0:
-            texts.append(f'{scenario.name}: rule "{what}" never acted in {patients:,} patients {few}')
+            texts.append(
+                f'{scenario.name}: rule "{what}" never acted in {patients:,} patients {few}'
+            )
         elif kind == "barred" and estimate == 0.0:
             texts.append(f'{scenario.name}: clause "{what}" never barred an escalation')
         elif kind == "barred" and estimate != estimate:

@@ -81,9 +81,7 @@ def _share(name: str, text: str, population: str = WHILE_ON) -> Endpoint:
 
 
 def _mean(name: str, text: str, unit: float = 1.0, population: str = WHILE_ON) -> Endpoint:
-    return Endpoint(
-        name, text, population, "value", VALUES.index(name), unit, is_proportion=False
-    )
+    return Endpoint(name, text, population, "value", VALUES.index(name), unit, is_proportion=False)
 
 
 def _titration(plan: Plan) -> Iterator[Endpoint]:
@@ -109,7 +107,9 @@ def _disposition(plan: Plan) -> Iterator[Endpoint]:
     yield Endpoint("on_treatment", "On treatment on day 1 of the cycle", ALL, "on_treatment")
     for cause in list(Cause)[1:]:
         name = f"discontinued:{label(cause)}"
-        text = "Stopped for adverse event" if cause == Cause.ADVERSE_EVENT else f"Left: {label(cause)}"
+        text = (
+            "Stopped for adverse event" if cause == Cause.ADVERSE_EVENT else f"Left: {label(cause)}"
+        )
         yield _first(name, text, FIRSTS.index(name))
         if cause == Cause.ADVERSE_EVENT:
             for route in list(Route)[1:]:
@@ -201,7 +201,11 @@ def _rules(plan: Plan) -> Iterator[Endpoint]:
     record, names = plan.record, plan.names
     for rule, name in enumerate(names.rules):
         yield Endpoint(
-            f"rule_fired:{name}", f"Rule {name} acted at least once", WHILE_ON, "value", VALUE_FIRED + rule
+            f"rule_fired:{name}",
+            f"Rule {name} acted at least once",
+            WHILE_ON,
+            "value",
+            VALUE_FIRED + rule,
         )
     for clause, (name, rule) in enumerate(zip(names.clauses, names.clause_rules, strict=True)):
         if record.rule_raises[rule]:
@@ -248,7 +252,9 @@ def _dose(plan: Plan) -> Iterator[Endpoint]:
         1e-3,
         is_proportion=False,
     )
-    yield _mean("auc_per_day", "AUC/day over the days on treatment, ng*h/mL per day", 1.0 / AUC_UNIT)
+    yield _mean(
+        "auc_per_day", "AUC/day over the days on treatment, ng*h/mL per day", 1.0 / AUC_UNIT
+    )
     yield _mean("cycles", "Cycles started")
     yield _mean("days", "Days on treatment")
     benefit = plan.scenario.clinical_benefit

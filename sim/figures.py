@@ -34,7 +34,16 @@ STYLE = {
     "legend.fontsize": 8.0,
     "figure.dpi": 100.0,
 }
-ARM_COLOURS = ("#1b4f8a", "#d1731f", "#3a8f5c", "#8e4a9e", "#a33b3b", "#5d6d7e", "#b8960c", "#2aa1a8")
+ARM_COLOURS = (
+    "#1b4f8a",
+    "#d1731f",
+    "#3a8f5c",
+    "#8e4a9e",
+    "#a33b3b",
+    "#5d6d7e",
+    "#b8960c",
+    "#2aa1a8",
+)
 LEVEL_COLOURS = ("#dcebf7", "#a9cfe8", "#6baed6", "#3282bd", "#0b559f", "#08306b")
 CAUSES = {
     "adverse_event": ("adverse event", "#c0392b"),
@@ -136,7 +145,9 @@ def draw_all(study: Study) -> Iterator[tuple[str, bytes]]:
 
 
 def _bytes(figure: Figure, kind: str) -> bytes:
-    metadata: dict[str, Any] = {"Date": None, "Creator": None} if kind == "svg" else {"Software": None}
+    metadata: dict[str, Any] = (
+        {"Date": None, "Creator": None} if kind == "svg" else {"Software": None}
+    )
     buffer = io.BytesIO()
     figure.savefig(buffer, format=kind, metadata=metadata, dpi=130)
     return buffer.getvalue()
@@ -291,7 +302,9 @@ def _step(axis: Any, tables: Tables, arm: str, endpoint: str, text: str, colour:
     if rows.empty or float(rows["estimate"].max()) == 0.0:
         return
     cycles = rows["cycle"].astype(int).to_numpy()
-    low, high, middle = (rows[name].astype(float).to_numpy() for name in ("ci_low", "ci_high", "estimate"))
+    low, high, middle = (
+        rows[name].astype(float).to_numpy() for name in ("ci_low", "ci_high", "estimate")
+    )
     axis.fill_between(cycles, low, high, color=colour, alpha=0.22, linewidth=0)
     axis.plot(cycles, middle, color=colour, linewidth=1.5, label=text)
 
@@ -356,7 +369,15 @@ def dose_intensity(tables: Tables) -> Figure:
                 middle = bar.get_x() + bar.get_width() / 2
                 ink = "white" if colour in ("#0b559f", "#8c8c8c", "#8e4a9e") else "black"
                 height = bar.get_y() + bar.get_height() / 2
-                axis.text(middle, height, f"{100 * share:.0f}", ha="center", va="center", color=ink, fontsize=8)
+                axis.text(
+                    middle,
+                    height,
+                    f"{100 * share:.0f}",
+                    ha="center",
+                    va="center",
+                    color=ink,
+                    fontsize=8,
+                )
         left = [start + share for start, share in zip(left, shares, strict=True)]
     axis.invert_yaxis()
     axis.grid(axis="y", visible=False)
@@ -394,7 +415,9 @@ def differences(tables: Tables) -> Figure | None:
         return None
     table, lines = tables.comparison, headline_endpoints(tables)
     others = tables.arms[1:]
-    figure = _figure(tables, "Differences from the reference", 1.3 + (0.22 + 0.08 * len(others)) * len(lines))
+    figure = _figure(
+        tables, "Differences from the reference", 1.3 + (0.22 + 0.08 * len(others)) * len(lines)
+    )
     axis = figure.subplots()
     axis.axvline(0.0, color="#444444", linewidth=0.9)
     gap = 0.66 / len(others)
@@ -416,7 +439,9 @@ def differences(tables: Tables) -> Figure | None:
         )  # fmt: skip
     axis.set_yticks(range(len(lines)), [text for _, _, text in lines])
     axis.set_ylim(len(lines) - 0.5, -0.5)
-    axis.set_xlabel(f"percentage points: arm minus {tables.arms[0]}, same patients, 95 % Monte Carlo interval")
+    axis.set_xlabel(
+        f"percentage points: arm minus {tables.arms[0]}, same patients, 95 % Monte Carlo interval"
+    )
     axis.margins(x=0.08)
     figure.legend(loc="outside lower center", ncols=min(3, len(others)))
     return figure
@@ -430,7 +455,10 @@ def benefit_and_stops(tables: Tables) -> Figure | None:
     figure = _figure(tables, "Benefit against stops for adverse events", 4.8, 7.0)
     axis = figure.subplots()
     for arm in arms:
-        across, up = tables.value(arm, "discontinued:adverse_event"), tables.value(arm, "clinical_benefit")
+        across, up = (
+            tables.value(arm, "discontinued:adverse_event"),
+            tables.value(arm, "clinical_benefit"),
+        )
         assert across is not None and up is not None
         axis.errorbar(
             across["estimate"], up["estimate"], xerr=_error(across), yerr=_error(up),

@@ -43,11 +43,8 @@ class Histories:
     def of_patient(self, patient: int) -> "Histories":
         """Return the rows of one patient."""
         place = int(np.searchsorted(self.disposition[:, 0], patient))
-        return Histories(
-            self.names,
-            *(self.table(name)[self.table(name)[:, 0] == patient] for name in TABLES),
-            latents=self.latents[place : place + 1],
-        )
+        own = {name: self.table(name)[self.table(name)[:, 0] == patient] for name in TABLES}
+        return Histories(self.names, latents=self.latents[place : place + 1], **own)
 
     def frames(self) -> dict[str, pd.DataFrame]:
         """Return the four tables with labels, ready for pandas, R, SAS or a spreadsheet."""
@@ -62,16 +59,14 @@ class Histories:
 def join(parts: Iterable[Histories]) -> Histories:
     """Return the histories of consecutive parts as one."""
     parts = list(parts)
-    return Histories(
-        parts[0].names,
-        *(np.concatenate([part.table(name) for part in parts]) for name in TABLES),
-        latents=np.concatenate([part.latents for part in parts]),
-    )
+    tables = {name: np.concatenate([part.table(name) for part in parts]) for name in TABLES}
+    latents = np.concatenate([part.latents for part in parts])
+    return Histories(parts[0].names, latents=latents, **tables)
 
 
-def _labelled(codes: Rows, labels: Iterable[str]) -> "pd.Categorical[Any]":
+def _labelled(codes: Rows, labels: Iterable[str]) -> Any:
     """Return codes as categories; -1 is missing."""
-    return pd.Categorical.from_codes(codes.astype(np.int64), categories=list(labels))
+    return pd.Categorical.from_codes(codes, categories=pd.Index(list(labels)))
 
 
 def _labels(codes: Any) -> list[str]:
@@ -104,7 +99,9 @@ def event_frame(histories: Histories) -> pd.DataFrame:
 
 def clause_text(names: Names, rule: int, bits: int) -> str:
     """Return the clauses of a rule that held, by name, joined by spaces."""
-    own = [clause for clause, of in zip(names.clauses, names.clause_rules, strict=True) if of == rule]
+    own = [
+        clause for clause, of in zip(names.clauses, names.clause_rules, strict=True) if of == rule
+    ]
     return " ".join(clause for place, clause in enumerate(own) if (bits >> place) & 1)
 
 

@@ -180,7 +180,10 @@ def _source() -> dict[str, Any]:
         return {"source_revision": None, "dirty": None}
     revision = _git(checkout, "rev-parse", "HEAD")
     changes = _git(checkout, "status", "--porcelain", "--untracked-files=no")
-    return {"source_revision": revision or None, "dirty": None if changes is None else bool(changes)}
+    return {
+        "source_revision": revision or None,
+        "dirty": None if changes is None else bool(changes),
+    }
 
 
 def _git(folder: Path, *words: str) -> str | None:

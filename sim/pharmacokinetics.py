@@ -48,6 +48,8 @@ def accumulation_shares(
     length = posology.cycle_length_days
     shares = np.zeros(cycles)
     for day in posology.dose_days:
-        edges = [share_of_auc_by(pk, HOURS_PER_DAY * (length * j - (day - 1))) for j in range(cycles + 1)]
+        edges = [
+            share_of_auc_by(pk, HOURS_PER_DAY * (length * j - (day - 1))) for j in range(cycles + 1)
+        ]
         shares += np.diff(edges) / len(posology.dose_days)
     return shares

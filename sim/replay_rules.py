@@ -56,7 +56,9 @@ class Asked:
         first = len(when) if self.ask == Ask.UNTIL else 0
         assert list(self.names) == (until if first else when)
         return sum(
-            1 << (first + place) for place, clause in enumerate(self.verdict.clauses) if clause.holds
+            1 << (first + place)
+            for place, clause in enumerate(self.verdict.clauses)
+            if clause.holds
         )
 
 

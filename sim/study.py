@@ -116,7 +116,9 @@ def simulate(
     gives the same numbers with any engine and any number of threads. `progress` is told
     the number of patients done since its last call.
     """
-    return compare([scenario], patients, trials, seed, engine, histories, overrides, threads, progress)
+    return compare(
+        [scenario], patients, trials, seed, engine, histories, overrides, threads, progress
+    )
 
 
 def compare(
@@ -138,9 +140,7 @@ def compare(
     study = run(prepared, sink, threads, progress)
     if not histories:
         return study
-    frames = {
-        name: join(parts).frames() for name, parts in zip(prepared.names, kept, strict=True)
-    }
+    frames = {name: join(parts).frames() for name, parts in zip(prepared.names, kept, strict=True)}
     return Study(**{**vars(study), "histories": frames})
 
 

@@ -31,7 +31,6 @@ from sim.model.tally import (
 )
 from sim.plan.plan import Plan, engine_array
 
-
 LARGE = ("total", "square", "product")
 
 
@@ -90,9 +89,7 @@ class Arm:
         """Return the tally of a block of outcome records."""
         tally = engine_array(np.zeros(1, TALLY))
         notes = engine_array(np.zeros(1, NOTE))
-        tally_outcomes(
-            self.plan.numbers, engine_array(outcomes), self.denominators, tally, notes
-        )
+        tally_outcomes(self.plan.numbers, engine_array(outcomes), self.denominators, tally, notes)
         return tally.view(np.ndarray)
 
     def count(self, outcomes: NDArray[Any]) -> None:
@@ -183,7 +180,8 @@ def count_arms(
         outcomes = [runner.run(start, count) for runner in runners]
         own = [arm.tally(outcome) for arm, outcome in zip(arms, outcomes, strict=True)]
         both = [
-            pair.tally(outcome, outcomes[0]) for pair, outcome in zip(pairs, outcomes[1:], strict=True)
+            pair.tally(outcome, outcomes[0])
+            for pair, outcome in zip(pairs, outcomes[1:], strict=True)
         ]
         return count, own, both
 

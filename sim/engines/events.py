@@ -13,9 +13,9 @@ import numpy as np
 import simpy
 
 from sim.codes import Status
+from sim.engines.patient import copy_end, record_dose
 from sim.model import calendar, outcome
 from sim.model.jit import njit
-from sim.engines.patient import copy_end, record_dose
 
 STEPS = 8
 RECOVERY, ONSET, VISIT, NOTICE, DOSE, LATE_ONSET, LATE_NOTICE = range(7)

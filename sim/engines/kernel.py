@@ -15,7 +15,7 @@ from sim.model.layout import MAX_KINDS, SCREEN_BINS
 from sim.model.screen import screen_block
 
 BINS_SHIFT = 32 - 10
-assert 1 << 10 == SCREEN_BINS
+assert SCREEN_BINS == 1 << 10
 
 
 @njit
@@ -70,9 +70,7 @@ def _copy_rows(rows, count, table, first):
 
 
 @njit
-def run_recorded(
-    plans, first, states, books, outcomes, doses, events, log, disposition, latents
-):
+def run_recorded(plans, first, states, books, outcomes, doses, events, log, disposition, latents):
     """Run consecutive patients with all rows, as far as the tables hold.
 
     Return (patients run, rows of doses, events and decisions). A patient whose rows do not

@@ -191,7 +191,7 @@ def is_screened_out(plan, state, days):
 
 @njit
 def assess_cycle(plan, state):
-    """End-of-cycle assessment on the planned day 1 of the next cycle, over the days since the last."""
+    """Assess the ended cycle on the planned day 1 of the next, over the days since the last."""
     to_day = state.planned_day - 1
     from_day = state.assessed_to_day
     state.assessed_to_day = to_day

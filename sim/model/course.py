@@ -57,9 +57,7 @@ def duration_days(plan, kind, grade, day_of_cycle, word):
 
 
 @njit
-def add_event(
-    plan, state, kind, cycle, onset, end, grade, is_drug, is_related
-):
+def add_event(plan, state, kind, cycle, onset, end, grade, is_drug, is_related):
     """Append one adverse event to the patient's ledger, not yet begun."""
     event = state.n_events
     state.event_kind[event] = kind

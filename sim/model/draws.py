@@ -69,7 +69,7 @@ def philox_rounds(c0, c1, c2, c3, k0, k1):
 @njit
 def philox(c0: int, c1: int, c2: int, c3: int, k0: int, k1: int) -> tuple[int, int, int, int]:
     """Return the four 32-bit words of Philox4x32-10 (Salmon et al., SC11, 2011)."""
-    return philox_rounds(c0, c1, c2, c3, k0, k1)  # type: ignore[no-any-return]
+    return philox_rounds(c0, c1, c2, c3, k0, k1)
 
 
 @njit

@@ -18,6 +18,7 @@ import numba
 COMPILED_FOLDERS = ("model", "engines")
 KEPT_CACHES = 4
 
+config: Any = numba.config
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -67,24 +68,24 @@ def _use_widest_vectors() -> None:
     """
     features = llvmlite.binding.get_host_cpu_features()
     flags = [("+" if present else "-") + name for name, present in sorted(features.items())]
-    numba.config.CPU_NAME = llvmlite.binding.get_host_cpu_name()
-    numba.config.CPU_FEATURES = ",".join([*flags, "-prefer-256-bit"])
+    config.CPU_NAME = llvmlite.binding.get_host_cpu_name()
+    config.CPU_FEATURES = ",".join([*flags, "-prefer-256-bit"])
 
 
 CACHE = cache_folder()
 CAN_CACHE = _usable(CACHE)
-IS_COMPILED = not numba.config.DISABLE_JIT
+IS_COMPILED = not config.DISABLE_JIT
 if platform.machine() in ("x86_64", "AMD64"):
     _use_widest_vectors()
 if CAN_CACHE:
-    numba.config.CACHE_DIR = str(CACHE)
+    config.CACHE_DIR = str(CACHE)
 
 
 def njit(function: F) -> F:
     """Compile a scalar function; without checks that would stop vector code."""
-    return numba.njit(cache=CAN_CACHE, error_model="numpy", nogil=True)(function)  # type: ignore[no-any-return]
+    return numba.njit(cache=CAN_CACHE, error_model="numpy", nogil=True)(function)  # type: ignore[return-value]
 
 
 def inlined(function: F) -> F:
     """Compile a small function into its callers, so that loops over it become vector code."""
-    return numba.njit(error_model="numpy", nogil=True, inline="always")(function)  # type: ignore[no-any-return]
+    return numba.njit(error_model="numpy", nogil=True, inline="always")(function)  # type: ignore[return-value]

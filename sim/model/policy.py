@@ -134,9 +134,9 @@ def _action_of(plan, state, rule, event):
             if word < plan.choice_threshold[rule, choice]:
                 return plan.choice_action[rule, choice], plan.choice_argument[rule, choice]
         return NO_ACTION, 0
-    if plan.rule_threshold[rule] < 1 << 32:
-        if _word(plan, state, rule, event) >= plan.rule_threshold[rule]:
-            return NO_ACTION, 0
+    certain = plan.rule_threshold[rule] == 1 << 32
+    if not certain and _word(plan, state, rule, event) >= plan.rule_threshold[rule]:
+        return NO_ACTION, 0
     step = min(state.rule_fires[rule], plan.rule_n_steps[rule] - 1)
     return plan.step_action[rule, step], plan.step_argument[rule, step]
 
@@ -251,7 +251,9 @@ def act(plan, state, action, argument, rule, related, ask):
         state.ordered_rule = rule
         state.ordered_related |= related
     elif ask == ASK_LEVEL:
-        level = argument if action == SET else state.level + (argument if action == UP else -argument)
+        level = (
+            argument if action == SET else state.level + (argument if action == UP else -argument)
+        )
         if _direction(state, action, argument) == UP and not may_rise(plan, state, rule, level):
             return False
         change_level(plan, state, level, rule, related)
@@ -467,9 +469,7 @@ def make_due_changes(plan, state):
     if state.resume_down + state.due_down > 0:
         rule = state.resume_rule if state.resume_down > 0 else state.due_rule
         related = state.resume_related if state.resume_down > 0 else state.due_related
-        change_level(
-            plan, state, state.level - state.resume_down - state.due_down, rule, related
-        )
+        change_level(plan, state, state.level - state.resume_down - state.due_down, rule, related)
     elif state.due_level >= 0:
         change_level(plan, state, state.due_level, state.due_rule, state.due_related)
     state.resume_down = 0

@@ -75,7 +75,9 @@ def _fill_kind(plan, kind, top_level):
             low = course_hazard_at(plan, kind, 0.0)
             top = low
         else:
-            top = max(course_hazard_at(plan, kind, _bin_auc(plan, bin_number, top_level)), background)
+            top = max(
+                course_hazard_at(plan, kind, _bin_auc(plan, bin_number, top_level)), background
+            )
             low = background
             if plan.clock != RESET:
                 lowest = course_hazard_at(plan, kind, _bin_auc(plan, bin_number, 0))

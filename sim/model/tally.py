@@ -267,6 +267,4 @@ def tally_pairs(
         describe(other_plans[0], other, theirs)
         _add_pair_cycles(out, other, matches, pair)
         _add_pair_products(own, theirs, matches, denominators, other_denominators, pair)
-        _add_pair_denominators(
-            plan, own, theirs, matches, denominators, other_denominators, pair
-        )
+        _add_pair_denominators(plan, own, theirs, matches, denominators, other_denominators, pair)

@@ -59,7 +59,7 @@ def scenario_digest(scenario: Scenario) -> str:
 
 
 def engine_array(records: np.ndarray) -> Any:
-    """Return an array of records as engines take it: with the compiler off, fields are attributes."""
+    """Return records as engines take them: with the compiler off, fields are attributes."""
     return records if IS_COMPILED else records.view(np.recarray)
 
 

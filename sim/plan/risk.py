@@ -47,7 +47,12 @@ def fill_exposure(plan: Any, scenario: Scenario, streams: Streams) -> None:
         bsa = scenario.population.bsa_m2
         assert bsa is not None
         plan.per_m2 = 1
-        plan.bsa_mean, plan.bsa_sd, plan.bsa_low, plan.bsa_high = bsa.mean, bsa.sd, bsa.low, bsa.high
+        plan.bsa_mean, plan.bsa_sd, plan.bsa_low, plan.bsa_high = (
+            bsa.mean,
+            bsa.sd,
+            bsa.low,
+            bsa.high,
+        )
     if pk.exposure == "accumulation":
         assert pk.three_compartments is not None
         cycles = scenario.posology.max_cycles
@@ -139,7 +144,9 @@ def fill_adverse_events(plan: Any, scenario: Scenario, streams: Streams) -> None
             plan.grade_share[kind, grade] = 1.0 if grade <= event.counting_grade else 0.0
         for grade_text, share in event.grade_shares.items():
             plan.grade_share[kind, int(grade_text)] = share
-        cumulative = np.cumsum(onset_probabilities(event.onset, scenario.posology.cycle_length_days))
+        cumulative = np.cumsum(
+            onset_probabilities(event.onset, scenario.posology.cycle_length_days)
+        )
         plan.onset[kind] = CERTAIN
         for day in range(scenario.posology.cycle_length_days):
             plan.onset[kind, day] = threshold(float(cumulative[day]))
@@ -163,7 +170,9 @@ def fill_exits(plan: Any, scenario: Scenario, streams: Streams) -> None:
     """Fill the exits; hazard of a nominal cycle = -log(1 - p)."""
     posology = scenario.posology
     reference = posology.reference_dose_mg
-    plan.exit_reference_auc = auc_per_mg(scenario) * reference / scenario.pharmacokinetics.cl_f_l_per_h
+    plan.exit_reference_auc = (
+        auc_per_mg(scenario) * reference / scenario.pharmacokinetics.cl_f_l_per_h
+    )
     plan.n_exits = len(scenario.exit)
     for number, leaving in enumerate(scenario.exit):
         plan.exit_stream[number] = streams.number(f"exit/{leaving.cause}")

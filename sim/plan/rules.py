@@ -7,7 +7,7 @@ from sim.codes import Action, Ask, Clause, EventState, Operation, Route, Then, W
 from sim.errors import LimitError
 from sim.model.draws import threshold
 from sim.model.layout import GRADES, MAX_CYCLES, MAX_STEPS, UNLIMITED
-from sim.plan.conditions import ConditionCompiler, looks_at_new, needs_event, needs_new
+from sim.plan.conditions import ConditionCompiler, looks_at_new, needs_event
 from sim.plan.streams import Streams
 from sim.scenario.policy import Rule
 from sim.scenario.scenario import Scenario
@@ -139,7 +139,10 @@ class RuleCompiler:
         first, length = plan.rule_when[number]
         for place in range(first, first + length):
             clause = int(plan.operand[place])
-            if plan.operation[place] != Operation.CLAUSE or plan.clause_type[clause] != Clause.EVENT:
+            if (
+                plan.operation[place] != Operation.CLAUSE
+                or plan.clause_type[clause] != Clause.EVENT
+            ):
                 continue
             if plan.clause_state[clause] == EventState.EVER:
                 continue

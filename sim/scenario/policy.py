@@ -1,4 +1,7 @@
-"""The rules: what is looked at, when, and what is done. Rules are data; one interpreter reads them."""
+"""The rules: what is looked at, when, and what is done.
+
+Rules are data; one interpreter reads them.
+"""
 
 from typing import Annotated, Any, Literal
 
@@ -8,8 +11,8 @@ from sim.scenario.noun import (
     Cycle,
     Days,
     Name,
-    Noun,
     NotNegative,
+    Noun,
     OpenProbability,
     Positive,
     SourcedNoun,

@@ -1,4 +1,7 @@
-"""What may happen to a patient: adverse events, benefit, exits, and how risk spreads over cycles."""
+"""What may happen to a patient: adverse events, benefit, exits.
+
+And how the risk of a course spreads over its cycles.
+"""
 
 from typing import Annotated, Literal
 
@@ -134,9 +137,7 @@ class CycleDuration(Noun):
     grade: Grade | None = Field(None, description="Applies from this grade on; default all.")
 
 
-Duration = Annotated[
-    LogNormalDuration | FixedDuration | CycleDuration, Field(discriminator="law")
-]
+Duration = Annotated[LogNormalDuration | FixedDuration | CycleDuration, Field(discriminator="law")]
 
 
 class AdverseEvent(SourcedNoun):
@@ -150,9 +151,7 @@ class AdverseEvent(SourcedNoun):
         None, description="Published course probabilities by dose; two are solved exactly."
     )
     intercept: Number | None = Field(None, description="Log-odds at zero exposure.")
-    slope_per_auc_per_day: Number | None = Field(
-        None, description="Log-odds per ng*h/mL per day."
-    )
+    slope_per_auc_per_day: Number | None = Field(None, description="Log-odds per ng*h/mL per day.")
     probability: OpenProbability | None = Field(
         None, description="Course probability without a slope, the same at every dose above 0."
     )

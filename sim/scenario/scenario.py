@@ -7,7 +7,7 @@ from pydantic import Field
 from sim.scenario.noun import Name, Noun, Text
 from sim.scenario.policy import Calibration, Policy, Rule
 from sim.scenario.posology import Outcomes, Pharmacokinetics, Population, Posology
-from sim.scenario.risk import AdverseEvent, ClinicalBenefit, ExposureResponse, Exit
+from sim.scenario.risk import AdverseEvent, ClinicalBenefit, Exit, ExposureResponse
 
 FORMAT = 1
 
