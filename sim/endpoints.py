@@ -94,6 +94,8 @@ def _titration(plan: Plan) -> Iterator[Endpoint]:
     )
     target = plan.names.levels[int(plan.record.target_level)]
     for place, cycle in enumerate(plan.scenario.outcomes.titration_success_cycles):
+        if cycle > int(plan.record.max_cycles):
+            continue
         yield Endpoint(
             f"titration_success:{cycle}",
             f"On {target} {plan.names.unit} at cycle {cycle} without reduction or stop",
@@ -208,7 +210,8 @@ def _rules(plan: Plan) -> Iterator[Endpoint]:
             VALUE_FIRED + rule,
         )
     for clause, (name, rule) in enumerate(zip(names.clauses, names.clause_rules, strict=True)):
-        if record.rule_raises[rule]:
+        bars = not record.clause_counts_for_attribution[clause]
+        if record.rule_raises[rule] and bars:
             yield Endpoint(
                 f"barred:{name}",
                 f"{names.rules[rule]}: clause {name} held",

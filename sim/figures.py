@@ -14,6 +14,7 @@ import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import PercentFormatter
 
 from sim.study import Study
 
@@ -53,12 +54,12 @@ CAUSES = {
     "other": ("other", "#b9b9b9"),
 }
 ROUTES = {
-    "event": ("decided at the event", "#7b241c"),
-    "grade": ("grade reached", "#e08a4f"),
-    "max_delay": ("delay too long", "#8e4a9e"),
-    "max_hold": ("hold too long", "#b7a3d0"),
-    "below_lowest": ("below lowest dose", "#6b4a2f"),
-    "max_reductions": ("too many reductions", "#d4a5a5"),
+    "event": ("AE: decided at the event", "#7b241c"),
+    "grade": ("AE: grade reached", "#e08a4f"),
+    "max_delay": ("AE: delay too long", "#8e4a9e"),
+    "max_hold": ("AE: hold too long", "#b7a3d0"),
+    "below_lowest": ("AE: below lowest dose", "#6b4a2f"),
+    "max_reductions": ("AE: too many reductions", "#d4a5a5"),
 }
 LOSSES = {
     "not_escalated": ("below the reference dose, never higher", "#6baed6"),
@@ -116,6 +117,11 @@ class Tables:
         """Doses of all arms, ascending."""
         names = {level for plan in self.plans for level in plan.names.levels}
         return sorted(names, key=float)
+
+    @property
+    def last_cycle(self) -> int:
+        """The last cycle of the longest course: where every time axis ends."""
+        return max(self.cycles(arm) for arm in self.arms)
 
     @property
     def unit(self) -> str:
@@ -178,7 +184,7 @@ def _rows(count: int, most: int) -> int:
 
 
 def _percent_axis(axis: Any) -> None:
-    axis.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f}%")
+    axis.yaxis.set_major_formatter(PercentFormatter(1.0))
 
 
 def _cycle_axis(axis: Any, last: int) -> None:
@@ -229,8 +235,8 @@ def dose_levels(tables: Tables) -> Figure:
             if max(stack) > 0.0:
                 handles.setdefault(name, area)
         axis.set(title=_short(arm, 34), ylim=(0, 1))
-        _cycle_axis(axis, len(cycles))
-        axis.set_xlim(0.5, len(cycles) + 0.5)
+        _cycle_axis(axis, tables.last_cycle)
+        axis.set_xlim(0.5, tables.last_cycle + 0.5)
         _percent_axis(axis)
         if place % columns == 0:
             axis.set_ylabel("share of all patients")
@@ -265,35 +271,34 @@ def discontinuation(tables: Tables) -> Figure:
             axis.set_visible(True)
             for name, (text, colour) in looks.items():
                 _step(axis, tables, arm, f"discontinued:{stem}{name}", text, colour)
-            _cycle_axis(axis, tables.cycles(arm))
+            _cycle_axis(axis, tables.last_cycle)
             _percent_axis(axis)
             if column == 0:
                 axis.set_ylabel("left by the cycle" if row == 0 else "stopped for AE, by route")
             axis.set_title(_short(arm, 34) if row == 0 else "")
         grid[2 * band + 1][column].set_xlabel("cycle")
-    _from_zero(grid.flat)
-    for row in range(2 * bands):
-        _row_legend(grid[row])
+    for kind in range(2):
+        _from_zero([axis for row in grid[kind::2] for axis in row])
+    _group_legend(figure, grid.flat)
     return figure
 
 
-def _from_zero(panels: Iterable[Any]) -> None:
-    """Start the vertical axes at 0, once everything is drawn and the top is known."""
+def _from_zero(panels: Sequence[Any]) -> None:
+    """One vertical scale from 0, set once everything is drawn and the top is known."""
+    drawn = [axis for axis in panels if axis.get_visible() and axis.has_data()]
+    top = max((axis.get_ylim()[1] for axis in drawn), default=1.0)
     for axis in panels:
-        top = axis.get_ylim()[1]
-        axis.set_ylim(0.0, top if axis.has_data() else 0.01)
+        axis.set_ylim(0.0, top)
 
 
-def _row_legend(panels: Sequence[Any]) -> None:
-    """One legend for a row of panels, at its right, each name once."""
+def _group_legend(figure: Figure, panels: Iterable[Any]) -> None:
+    """One legend for all panels, each name once."""
     handles: dict[str, Any] = {}
     for axis in panels:
         for handle, name in zip(*axis.get_legend_handles_labels(), strict=True):
             handles.setdefault(name, handle)
-    shown = [axis for axis in panels if axis.get_visible()]
-    if handles and shown:
-        place = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.0), "borderaxespad": 0.0}
-        shown[-1].legend(list(handles.values()), list(handles), **place)
+    if handles:
+        _legend_below(figure, list(handles.values()), list(handles))
 
 
 def _step(axis: Any, tables: Tables, arm: str, endpoint: str, text: str, colour: str) -> None:
@@ -323,7 +328,7 @@ def first_events(tables: Tables) -> Figure | None:
             endpoint = f"first_event:{kind}"
             _step(axis, tables, arm, endpoint, arm, _arm_colour(tables, arm))
         axis.set_title(_short(text, 42), fontsize=9)
-        _cycle_axis(axis, max(tables.cycles(arm) for arm in tables.arms))
+        _cycle_axis(axis, tables.last_cycle)
         _percent_axis(axis)
         if place % columns == 0:
             axis.set_ylabel("had a first event")
@@ -361,6 +366,8 @@ def dose_intensity(tables: Tables) -> Figure:
     }
     for endpoint, (text, colour) in parts.items():
         shares = [tables.estimate(arm, endpoint) for arm in tables.arms]
+        # Dose above the reference is a negative loss: it shows in what was given.
+        shares = [max(share, 0.0) for share in shares]
         if max(shares) == 0.0:
             continue
         bars = axis.barh(names, shares, left=left, color=colour, label=text, height=0.62)
@@ -382,7 +389,7 @@ def dose_intensity(tables: Tables) -> Figure:
     axis.invert_yaxis()
     axis.grid(axis="y", visible=False)
     axis.set_xlim(0, max(1.0, *left))
-    axis.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f}%")
+    axis.xaxis.set_major_formatter(PercentFormatter(1.0))
     axis.set_xlabel(f"share of {reference:g} {tables.unit} at every planned dose of the course")
     figure.legend(loc="outside lower center", ncols=3)
     return figure
@@ -450,7 +457,7 @@ def differences(tables: Tables) -> Figure | None:
 def benefit_and_stops(tables: Tables) -> Figure | None:
     """Clinical benefit against discontinuation for adverse events, one point per arm."""
     arms = [arm for arm in tables.arms if tables.value(arm, "clinical_benefit") is not None]
-    if not arms:
+    if len(arms) < 2:
         return None
     figure = _figure(tables, "Benefit against stops for adverse events", 4.8, 7.0)
     axis = figure.subplots()
@@ -471,8 +478,7 @@ def benefit_and_stops(tables: Tables) -> Figure | None:
     axis.set_ylabel("\n".join(textwrap.wrap(f"clinical benefit: {text}", 48)))
     axis.margins(0.15)
     _percent_axis(axis)
-    axis.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.1f}%")
-    axis.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.1f}%")
+    axis.xaxis.set_major_formatter(PercentFormatter(1.0))
     figure.legend(loc="outside lower center", ncols=min(3, len(arms)))
     return figure
 

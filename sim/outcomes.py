@@ -324,14 +324,14 @@ def _days_covered(n: int, events: _Table, last_day: Whole) -> Whole:
 
 
 def _fill_rules(out: NDArray[Any], plan: Plan, log: _Table) -> None:
-    """Asks and clauses of rules that can raise the dose; firings of every rule.
+    """Asks and clauses of rules that can raise the dose and may still fire; firings of all.
 
     A firing counts when it wins and acts (`sim/model/policy.py`). A gate rule fires once for a
     cycle start, however often it is asked again; the rows of `until` are no firings.
     """
     rules = log.where(log["ask"] != Ask.UNTIL)
     raises = plan.record.rule_raises[rules["rule"]] != 0
-    asked = rules.where(raises)
+    asked = rules.where(raises & ~_has_used_up(plan, rules))
     np.add.at(out["rule_asks"], (asked.patient, asked["rule"]), 1)
     first_clause = plan.record.rule_first_clause[asked["rule"]]
     remaining, offset = asked["clauses"].copy(), 0
@@ -348,6 +348,17 @@ def _fill_rules(out: NDArray[Any], plan: Plan, log: _Table) -> None:
     once = np.stack([fired.patient, fired["rule"], fired["cycle"]])
     patient, rule, _ = np.unique(once, axis=1)
     np.add.at(out["rule_fires"], (patient, rule), 1)
+
+
+def _has_used_up(plan: Plan, rules: _Table) -> NDArray[np.bool_]:
+    """Say of every row whether its rule had won max_fires times before, in file order."""
+    used_up = np.zeros(len(rules.patient), bool)
+    wins: dict[tuple[int, int], int] = {}
+    for row in np.flatnonzero(plan.record.rule_raises[rules["rule"]] != 0):
+        key = (int(rules.patient[row]), int(rules["rule"][row]))
+        used_up[row] = wins.get(key, 0) >= plan.record.rule_max_fires[key[1]]
+        wins[key] = wins.get(key, 0) + int(rules["won"][row])
+    return used_up
 
 
 # ---- dose

@@ -17,7 +17,6 @@ from sim.scenario.policy import Rule
 from sim.scenario.scenario import Scenario
 
 Row = dict[str, int]
-NEVER_DUE = -1
 CHANGES = (Action.UP, Action.DOWN, Action.SET)
 
 
@@ -184,6 +183,8 @@ class Replay:
             self._open_cycle(row["cycle"], row["day"], row["level_before"])
             self._run_cycle(row["cycle"], row["level_before"])
         self._see_level(row["level_before"], row["cycle"], row["day"])
+        if row["ask"] == Ask.DOSE:
+            self._forget_resumed()
         if row["ask"] == Ask.STOP:
             self._stops_asked.add(self.scenario.rule[row["rule"]].id)
 
@@ -197,6 +198,7 @@ class Replay:
             self._open_cycle(dose["cycle"], dose["day"], dose["level"])
             self._run_cycle(dose["cycle"], dose["level"])
             self._see_level(dose["level"], dose["cycle"], dose["day"])
+            self._forget_resumed()
             if dose["given"]:
                 continue
             by = self.open.hold
@@ -261,7 +263,11 @@ class Replay:
         by = self.open.resume if self._resumes_lower() else self.open.due
         assert by is not None, "the dose changed and no rule changed it"
         self._change(level, cycle, day, by)
-        self.open.resume = None
+
+    def _forget_resumed(self) -> None:
+        """The step of a closed hold is done at the next dose, even where it changes nothing."""
+        if self.open.hold is None:
+            self.open.resume = None
 
     def _resumes_lower(self) -> bool:
         return self.open.resume is not None and self.open.resume.days > 0
@@ -343,7 +349,8 @@ class Replay:
             if planned_over:
                 self.open.waits.append((answer.facts.day, 0, hold))
             return
-        down = answer.row["argument"]
+        before = self.open.resume
+        down = answer.row["argument"] + (before.days if before is not None else 0)
         self.open.resume = Act(
             "resume", hold.cycle, hold.day, hold.rule, hold.related, hold.level, down, hold.events
         )

@@ -190,7 +190,8 @@ def consider(plan, state, book, rule, event, ask):
     """Ask one rule; return (action or NO_ACTION, argument, row of the book)."""
     first, length = plan.rule_when[rule, 0], plan.rule_when[rule, 1]
     holds = condition_holds(plan, state, first, length, rule, event)
-    if plan.rule_raises[rule]:
+    may_fire = state.rule_fires[rule] < plan.rule_max_fires[rule]
+    if plan.rule_raises[rule] and may_fire:
         state.rule_asks[rule] += 1
         clause = plan.rule_first_clause[rule]
         held = state.match_clauses
@@ -201,7 +202,7 @@ def consider(plan, state, book, rule, event, ask):
     action, argument = NO_ACTION, 0
     if holds:
         repeated = ask == ASK_GATE and (state.gate_fired >> rule) & 1
-        if repeated or state.rule_fires[rule] < plan.rule_max_fires[rule]:
+        if repeated or may_fire:
             action, argument = _action_of(plan, state, rule, event)
     row = write_log(
         book, state, ask, rule, event, int(holds), int(action != NO_ACTION), action, argument
@@ -417,10 +418,12 @@ def _ask_gate_rule(plan, state, book, rule, waited):
         return True
     if plan.rule_then[rule] == THEN_STOP:
         end_treatment(state, ADVERSE_EVENT, ROUTE_MAX_DELAY, rule, state.day)
+        _finish(book, state, row)
     elif plan.rule_then[rule] == THEN_DOWN:
         state.due_down += plan.rule_then_down[rule]
         state.due_rule = rule
         state.due_related = related
+        _finish(book, state, row)
     return False
 
 
