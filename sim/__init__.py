@@ -8,14 +8,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sim.diary import diary
+    from sim.explain import explain
     from sim.scenario.file import load_scenario
     from sim.study import Study, compare, simulate
 
-__all__ = ["Study", "compare", "load_scenario", "simulate"]
+__all__ = ["Study", "compare", "diary", "explain", "load_scenario", "simulate"]
 
 _HOMES = {
     "Study": "sim.study",
     "compare": "sim.study",
+    "diary": "sim.diary",
+    "explain": "sim.explain",
     "load_scenario": "sim.scenario.file",
     "simulate": "sim.study",
 }

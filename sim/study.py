@@ -25,7 +25,7 @@ from sim.scenario.file import Loaded, load_scenario
 from sim.scenario.nearest import nearest
 from sim.scenario.scenario import Scenario
 from sim.summary import summarize
-from sim.tallies import Arm, PairOfArms
+from sim.tallies import Arm, PairOfArms, count_arms
 
 MAX_TRIALS = 10_000
 ScenarioLike = Scenario | Loaded | str | os.PathLike[str]
@@ -204,6 +204,11 @@ def run(
     if threads is not None and threads < 1:
         raise LimitError(f"threads is {threads}; at least 1 is needed")
     settings = prepared.settings
+    if settings.trials == 1 and not settings.histories:
+        arms, pairs = count_arms(
+            prepared.plans, 0, settings.patients, settings.engine, threads, progress=progress
+        )
+        return _study(prepared, arms, pairs, [])
     arms = [Arm(plan) for plan in prepared.plans]
     pairs = [PairOfArms(arm, arms[0]) for arm in arms[1:]]
     trials: list[NDArray[np.float64]] = []

@@ -171,11 +171,14 @@ PLAN = np.dtype(
         ("rules_without_event", _integer),  # bit r: rule r can hold without a live or new event
         ("rule_at", _integer, (MAX_RULES,)),
         ("stop_rules", _integer),  # bit r: rule r does nothing but stop
+        ("stops_about_holds", _integer),  # bit r: stop rule r looks at holds
         ("rule_is_stop", _integer, (MAX_RULES,)),  # nothing but stop: asked at every ask
         ("rule_is_gate", _integer, (MAX_RULES,)),
         ("rule_raises", _integer, (MAX_RULES,)),
         ("rule_cycles", _integer, (MAX_RULES,)),  # bit c: asked in cycle c
         ("rule_days", _integer, (MAX_RULES, MAX_CYCLE_DAYS + 1)),
+        ("rule_off_cycles", _integer, (MAX_RULES,)),  # bit c: off days hold in cycle c only
+        ("rule_off_days", _integer, (MAX_RULES, MAX_CYCLE_DAYS + 1)),
         ("rule_stream", _integer, (MAX_RULES,)),
         ("rule_kind_stream", _integer, (MAX_RULES, MAX_KINDS)),
         ("rule_when", _integer, (MAX_RULES, 2)),  # first operation and number of operations
@@ -202,7 +205,6 @@ PLAN = np.dtype(
         # clauses and compiled conditions
         ("n_clauses", _integer),
         ("clause_type", _integer, (MAX_CLAUSES,)),
-        ("clause_counts_for_attribution", _integer, (MAX_CLAUSES,)),
         ("clause_kind", _integer, (MAX_CLAUSES,)),  # kind, history or value; -1 any kind
         ("clause_class", _integer, (MAX_CLAUSES,)),
         ("clause_related", _integer, (MAX_CLAUSES,)),
@@ -303,6 +305,7 @@ STATE = np.dtype(
         ("ordered_rule", _integer),
         ("ordered_related", _integer),
         ("gate_fired", _integer),
+        ("gate_gave_up", _integer),  # bit r: the `then` of gate rule r is done with
         ("rule_fires", _integer, (MAX_RULES,)),
         ("rule_holds", _integer, (MAX_RULES,)),
         ("rule_asks", _integer, (MAX_RULES,)),

@@ -17,6 +17,7 @@ from sim.codes import (
 )
 from sim.errors import LimitError
 from sim.model.layout import MAX_CLAUSES, MAX_OPERATIONS, UNLIMITED
+from sim.scenario.condition import predicates
 from sim.scenario.policy import (
     Combination,
     Comparison,
@@ -83,10 +84,18 @@ def _needs(condition: Any, states: tuple[str, ...]) -> bool:
 
 def looks_at_new(condition: Any) -> bool:
     """Say whether some clause of a condition looks at new events."""
-    if isinstance(condition, Combination):
-        parts = (*(condition.all or ()), *(condition.any or ()), *(condition.none or ()))
-        return any(looks_at_new(part) for part in parts)
-    return isinstance(condition, EventPredicate) and condition.state == "new"
+    return any(
+        isinstance(predicate, EventPredicate) and predicate.state == "new"
+        for _, predicate in predicates(condition, ())
+    )
+
+
+def looks_at_holds(condition: Any) -> bool:
+    """Say whether some clause of a condition looks at holds."""
+    return any(
+        isinstance(predicate, HistoryPredicate) and predicate.history == "hold"
+        for _, predicate in predicates(condition, ())
+    )
 
 
 class ConditionCompiler:
@@ -102,12 +111,12 @@ class ConditionCompiler:
     def compile(self, rule: Rule, condition: Any) -> tuple[int, int]:
         """Compile one condition of a rule; return its first operation and their number."""
         first = int(self.plan.n_operations)
-        self._emit(rule, condition, attributes=True)
+        self._emit(rule, condition)
         return first, int(self.plan.n_operations) - first
 
-    def _emit(self, rule: Rule, condition: Any, attributes: bool) -> None:
+    def _emit(self, rule: Rule, condition: Any) -> None:
         if not isinstance(condition, Combination):
-            self._operate(Operation.CLAUSE, self._add_clause(rule, condition, attributes))
+            self._operate(Operation.CLAUSE, self._add_clause(rule, condition))
             return
         groups = 0
         for operation, parts in (
@@ -118,7 +127,7 @@ class ConditionCompiler:
             if parts is None:
                 continue
             for part in parts:
-                self._emit(rule, part, attributes and operation != Operation.NONE)
+                self._emit(rule, part)
             self._operate(operation, len(parts))
             groups += 1
         self._operate(Operation.ALL, groups)
@@ -131,7 +140,7 @@ class ConditionCompiler:
         self.plan.operand[place] = operand
         self.plan.n_operations = place + 1
 
-    def _add_clause(self, rule: Rule, predicate: Any, attributes: bool) -> int:
+    def _add_clause(self, rule: Rule, predicate: Any) -> int:
         plan = self.plan
         clause = int(plan.n_clauses)
         if clause >= MAX_CLAUSES:
@@ -140,7 +149,6 @@ class ConditionCompiler:
         number = 1 + sum(1 for other in self.clause_rules if other == self.rules[rule.id])
         self.clause_ids.append(predicate.clause or f"{rule.id}-{number}")
         self.clause_rules.append(self.rules[rule.id])
-        plan.clause_counts_for_attribution[clause] = int(attributes)
         plan.clause_kind[clause] = -1
         plan.clause_class[clause] = -1
         plan.clause_related[clause] = -1

@@ -447,7 +447,7 @@ LEVELS = [
 UP_AT_2 = rule("up", "cycle", "+1", cycle=[2])
 DOWN_AT_2 = rule("down", "cycle", "-1", cycle=[2])
 SKIP_8 = rule("skipper", "dose", "skip", cycle=[1], day=[8])
-DOWN_8 = rule("down", "dose", "-1", cycle=[1], day=[8])
+DOWN_8 = rule("down-at-8", "dose", "-1", cycle=[1], day=[8])
 # Closed at the next visit, and open for that one dose only.
 HOLD_8 = rule("holder", "dose", "hold", cycle=[1], day=[8],
               until=value("days_on_treatment", "ge", 29))  # fmt: skip
