@@ -98,7 +98,7 @@ def _titration(plan: Plan) -> Iterator[Endpoint]:
             continue
         yield Endpoint(
             f"titration_success:{cycle}",
-            f"On {target} {plan.names.unit} at cycle {cycle} without reduction or stop",
+            f"On the target of {target} {plan.names.unit} at cycle {cycle}, never reduced",
             ALL,
             "value",
             VALUE_SUCCESS + place,
@@ -210,11 +210,10 @@ def _rules(plan: Plan) -> Iterator[Endpoint]:
             VALUE_FIRED + rule,
         )
     for clause, (name, rule) in enumerate(zip(names.clauses, names.clause_rules, strict=True)):
-        bars = not record.clause_counts_for_attribution[clause]
-        if record.rule_raises[rule] and bars:
+        if record.rule_raises[rule] and names.clause_bars[clause]:
             yield Endpoint(
                 f"barred:{name}",
-                f"{names.rules[rule]}: clause {name} held",
+                f"Barred by {name}",
                 f"asks of rule {names.rules[rule]}; clauses may hold together",
                 "value",
                 VALUE_CLAUSE + clause,

@@ -5,6 +5,7 @@ Written from what the tables mean (MODEL.md sections 1, 7, 8, 10, 11), in column
 equal, so that a run without histories reports what its histories would.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,7 +43,7 @@ class _Table:
     def __getitem__(self, column: str) -> Whole:
         return self.columns[column]
 
-    def where(self, rows: Mask) -> "_Table":
+    def where(self, rows: Mask | Whole) -> "_Table":
         return _Table(self.patient[rows], {key: v[rows] for key, v in self.columns.items()})
 
 
@@ -87,7 +88,7 @@ def outcomes_of(histories: Histories, plan: Plan) -> NDArray[Any]:
     _fill_delays(out, plan, ends, log, starts)
     _fill_modifications(out, doses, log, levels)
     _fill_events(out, events)
-    _fill_rules(out, plan, log)
+    _fill_rules(out, plan, log, events, starts)
     _fill_dose(out, plan, doses, histories.latents)
     return out
 
@@ -112,7 +113,7 @@ def _cycle_starts(plan: Plan, ends: _Table, doses: _Table) -> Whole:
 
 
 def _planned_day(plan: Plan, starts: Whole) -> Whole:
-    """Return the planned day 1 of every cycle that follows a started one, planned[patient, cycle]."""
+    """Return the planned day 1, planned[patient, cycle], of cycles that follow a started one."""
     planned = np.zeros_like(starts)
     planned[:, 1] = 1
     started = starts[:, 1:-1]
@@ -238,8 +239,10 @@ def _level_due(
         day, ask, rule = int(own["day"][row]), int(own["ask"][row]), int(own["rule"][row])
         if day < since or ask == Ask.LEVEL:
             continue
-        if ask == Ask.GATE and own["fired"][row] and not own["won"][row]:
-            down += int(record.rule_then_down[rule])
+        if ask == Ask.GATE:
+            waited = day - (since + int(record.cycle_days) if since else 1)
+            if own["fired"][row] and waited >= int(record.rule_max_days[rule]):
+                down += int(record.rule_then_down[rule])
         elif own["won"][row] and action == Action.DOWN:
             down += amount
         elif own["won"][row] and action == Action.SET:
@@ -323,7 +326,7 @@ def _days_covered(n: int, events: _Table, last_day: Whole) -> Whole:
 # ---- rules
 
 
-def _fill_rules(out: NDArray[Any], plan: Plan, log: _Table) -> None:
+def _fill_rules(out: NDArray[Any], plan: Plan, log: _Table, events: _Table, starts: Whole) -> None:
     """Asks and clauses of rules that can raise the dose and may still fire; firings of all.
 
     A firing counts when it wins and acts (`sim/model/policy.py`). A gate rule fires once for a
@@ -331,7 +334,7 @@ def _fill_rules(out: NDArray[Any], plan: Plan, log: _Table) -> None:
     """
     rules = log.where(log["ask"] != Ask.UNTIL)
     raises = plan.record.rule_raises[rules["rule"]] != 0
-    asked = rules.where(raises & ~_has_used_up(plan, rules))
+    asked = rules.where(raises & ~_has_used_up(plan, rules, events, starts))
     np.add.at(out["rule_asks"], (asked.patient, asked["rule"]), 1)
     first_clause = plan.record.rule_first_clause[asked["rule"]]
     remaining, offset = asked["clauses"].copy(), 0
@@ -350,15 +353,54 @@ def _fill_rules(out: NDArray[Any], plan: Plan, log: _Table) -> None:
     np.add.at(out["rule_fires"], (patient, rule), 1)
 
 
-def _has_used_up(plan: Plan, rules: _Table) -> NDArray[np.bool_]:
-    """Say of every row whether its rule had won max_fires times before, in file order."""
+def _has_used_up(plan: Plan, rules: _Table, events: _Table, starts: Whole) -> NDArray[np.bool_]:
+    """Say of every row whether its rule had fired max_fires times before that ask.
+
+    An ask about several events fires, if at all, after all of them; a gate rule counts when it
+    first fires for a cycle start.
+    """
     used_up = np.zeros(len(rules.patient), bool)
-    wins: dict[tuple[int, int], int] = {}
-    for row in np.flatnonzero(plan.record.rule_raises[rules["rule"]] != 0):
-        key = (int(rules.patient[row]), int(rules["rule"][row]))
-        used_up[row] = wins.get(key, 0) >= plan.record.rule_max_fires[key[1]]
-        wins[key] = wins.get(key, 0) + int(rules["won"][row])
+    fires: dict[tuple[int, int], int] = {}
+    pending: tuple[int, int] | None = None  # the winner of the ask about events now being read
+    asking: tuple[int, ...] = ()
+    gates: set[tuple[int, int, int]] = set()
+    rows = np.flatnonzero(plan.record.rule_raises[rules["rule"]] != 0)
+    for row, late in zip(rows, _is_late(rules.where(rows), events, starts), strict=True):
+        patient, rule = int(rules.patient[row]), int(rules["rule"][row])
+        ask = (patient, int(rules["day"][row]), int(rules["ask"][row]), int(late))
+        if ask != asking and pending is not None:
+            fires[pending] = fires.get(pending, 0) + 1
+            pending = None
+        asking = ask
+        key = (patient, rule)
+        used_up[row] = fires.get(key, 0) >= plan.record.rule_max_fires[rule]
+        if rules["ask"][row] == Ask.GATE:
+            start = (patient, rule, int(rules["cycle"][row]))
+            if rules["fired"][row] and start not in gates:
+                gates.add(start)
+                fires[key] = fires.get(key, 0) + 1
+        elif rules["won"][row]:
+            pending = key
     return used_up
+
+
+def _is_late(rules: _Table, events: _Table, starts: Whole) -> list[bool]:
+    """Say which rows ask about an event that begins on day 1 of a cycle, after that day's dose.
+
+    Of two events of a kind asked about on that day, it is the second.
+    """
+    begins = events["onset_day"] == starts[events.patient, events["cycle"]]
+    first_day = events.where(begins)
+    named = (first_day.patient, first_day["onset_day"], first_day["kind"])
+    new = set(zip(*(column.tolist() for column in named), strict=True))
+    rows = (rules.patient, rules["day"], rules["kind"], rules["rule"])
+    told = list(zip(*(column.tolist() for column in rows), strict=True))
+    left = Counter(told)
+    late = []
+    for row in told:
+        left[row] -= 1
+        late.append(row[:3] in new and left[row] == 0)
+    return late
 
 
 # ---- dose

@@ -5,7 +5,7 @@ the scenario's own words, not on the compiled tables. It shares no code with `si
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from sim.scenario.policy import (
@@ -95,31 +95,27 @@ class ClauseFound:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a condition came to, clause by clause in the order written."""
+    """What a condition came to, clause by clause in the order written.
+
+    `events` and `acts` are what made it hold: what fails, holds because nothing is there, or
+    stands under `none` made nothing hold. It is related if one of them is.
+    """
 
     holds: bool
-    clauses: tuple[ClauseFound, ...] = field(default=())
-
-    @property
-    def held(self) -> frozenset[str]:
-        """Names of the clauses that hold."""
-        return frozenset(clause.name for clause in self.clauses if clause.holds)
+    clauses: tuple[ClauseFound, ...] = ()
+    events: tuple[Event, ...] = ()
+    acts: tuple[Act, ...] = ()
 
     @property
     def related(self) -> bool:
-        """Attribution of what made it hold: clauses under `none` lend none."""
-        matched = [clause for clause in self.clauses if not clause.negated]
-        return any(item.related for clause in matched for item in (*clause.events, *clause.acts))
+        """Whether an event or act that made it hold was called related."""
+        return any(item.related for item in (*self.events, *self.acts))
 
     @property
-    def events(self) -> frozenset[int]:
+    def causes(self) -> frozenset[int]:
         """Numbers of the events that made it hold, directly or through acts."""
-        found: set[int] = set()
-        for clause in self.clauses:
-            if not clause.negated:
-                found |= {event.number for event in clause.events}
-                found |= {number for act in clause.acts for number in act.events}
-        return frozenset(found)
+        direct = frozenset(event.number for event in self.events)
+        return direct.union(*(act.events for act in self.acts))
 
 
 def clause_names(rule: Rule) -> tuple[list[str], list[str]]:
@@ -156,30 +152,31 @@ def allows(comparison: Comparison | ValuePredicate | None, value: float) -> bool
 
 def judge(condition: Any, names: list[str], facts: Facts) -> Verdict:
     """Evaluate a condition; every clause is looked at, also where the result is clear before."""
-    found: list[ClauseFound] = []
-    waiting = iter(names)
-    holds = _judge_part(condition, facts, waiting, negated=False, found=found)
-    return Verdict(holds, tuple(found))
+    return _judge_part(condition, facts, iter(names), negated=False)
 
 
-def _judge_part(
-    condition: Any, facts: Facts, names: Iterator[str], negated: bool, found: list[ClauseFound]
-) -> bool:
+def _judge_part(condition: Any, facts: Facts, names: Iterator[str], negated: bool) -> Verdict:
     if not isinstance(condition, Combination):
         clause = _judge_clause(condition, next(names), facts, negated)
-        found.append(clause)
-        return clause.holds
-
-    def judged(parts: Any, under_none: bool) -> list[bool]:
-        flag = negated or under_none
-        return [_judge_part(part, facts, names, flag, found) for part in parts or ()]
-
-    every, some, none = (
-        judged(condition.all, False),
-        judged(condition.any, False),
-        judged(condition.none, True),
+        made = clause.holds
+        return Verdict(
+            clause.holds, (clause,), clause.events if made else (), clause.acts if made else ()
+        )
+    every = [_judge_part(part, facts, names, negated) for part in condition.all or ()]
+    some = [_judge_part(part, facts, names, negated) for part in condition.any or ()]
+    none = [_judge_part(part, facts, names, True) for part in condition.none or ()]
+    holds = (
+        all(part.holds for part in every)
+        and (not some or any(part.holds for part in some))
+        and not any(part.holds for part in none)
     )
-    return all(every) and (not some or any(some)) and not any(none)
+    made_by = [*every, *some] if holds else []
+    return Verdict(
+        holds,
+        tuple(clause for part in (*every, *some, *none) for clause in part.clauses),
+        tuple(event for part in made_by for event in part.events),
+        tuple(act for part in made_by for act in part.acts),
+    )
 
 
 def _judge_clause(predicate: Predicate, name: str, facts: Facts, negated: bool) -> ClauseFound:

@@ -222,8 +222,7 @@ class Replay:
         if cycle <= self.opened:
             return
         self.opened = cycle
-        length = self.scenario.posology.cycle_length_days
-        planned = self.starts[cycle - 1] + length if cycle > 1 else 1
+        planned = self.planned_start(cycle)
         if day > planned:
             by = self._delay_by(planned, day)
             self.acts.append(
@@ -336,11 +335,23 @@ class Replay:
         if answer.ask == Ask.UNTIL:
             self._note_until(answer, planned_over)
         elif answer.ask == Ask.GATE and answer.won:
-            self.open.waits.append((answer.facts.day, 2, act))
-        elif answer.ask == Ask.GATE and answer.row["fired"] and isinstance(answer.rule.then, int):
-            self.open.due = act
+            if self.waits_at(answer):
+                self.open.waits.append((answer.facts.day, 2, act))
+            elif isinstance(answer.rule.then, int):
+                self.open.due = act
         elif answer.won:
             self._winner = answer
+
+    def waits_at(self, answer: Asked) -> bool:
+        """Whether a gate rule that won makes the cycle wait; after its longest wait it does not."""
+        longest = answer.rule.max_days or self.scenario.policy.max_delay_days
+        return answer.facts.day - self.planned_start(answer.row["cycle"]) < longest
+
+    def planned_start(self, cycle: int) -> int:
+        """Planned day 1 of a cycle whose predecessor has started."""
+        if cycle == 1:
+            return 1
+        return self.starts[cycle - 1] + self.scenario.posology.cycle_length_days
 
     def _note_until(self, answer: Asked, planned_over: bool) -> None:
         hold = self.open.hold
@@ -365,7 +376,7 @@ class Replay:
             answer.rule.id,
             verdict.related,
             facts.level,
-            events=verdict.events,
+            events=verdict.causes,
         )
 
     def _carry_out(self) -> None:

@@ -31,9 +31,7 @@ for command in (*reading.COMMANDS, *running.COMMANDS):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code. Never lets a traceback out."""
     try:
-        code = app(
-            arguments, exit_on_error=False, print_error=False, result_action="return_value"
-        )
+        code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
         sys.stdout.flush()
         return int(code or 0)
     except CycloptsError as error:
@@ -43,7 +41,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(str(error), file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        print("\ninterrupted: nothing unfinished was kept; run the same command again", file=sys.stderr)
+        print(
+            "\ninterrupted: nothing unfinished was kept; run the same command again",
+            file=sys.stderr,
+        )
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

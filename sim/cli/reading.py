@@ -89,7 +89,8 @@ def diary(
     patient: Annotated[int, Parameter(help="Number of the patient, from 0.")],
     seed: Annotated[int, Parameter(help="Seed of all draws.")] = 1,
     every_ask: Annotated[
-        bool, Parameter(help="List every rule that was asked, also when nothing changed.", negative="")
+        bool,
+        Parameter(help="List every rule that was asked, also when nothing changed.", negative=""),
     ] = False,
     set_: Overrides = (),
     as_json: AsJson = False,

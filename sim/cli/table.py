@@ -11,6 +11,20 @@ from sim.study import Study
 LABEL_WIDTH = 50
 CELL_WIDTH = 22
 TEXT_WIDTH = 100
+DIFFERENCES = (
+    "on_treatment",
+    "completed",
+    "discontinued:adverse_event",
+    "first_event:any",
+    "interruption",
+    "delay",
+    "reduction",
+    "rdi_planned",
+    "rdi_on_treatment",
+    "cumulative_dose_mg",
+    "auc_per_day",
+    "clinical_benefit",
+)
 NOT_PERCENT = ("cumulative_dose_mg", "auc_per_day", "cycles", "days", "toxicity_days")
 
 
@@ -21,13 +35,13 @@ def study_text(study: Study) -> str:
     cells = _cells(study.summary, "estimate", signed=False)
     labels = _labels(study.summary)
     for key in _headlines(study):
-        if any((arm, *key) in cells for arm in arms):
+        if any(not _is_nothing(cells.get((arm, *key), "")) for arm in arms):
             lines.append(_row(labels[key], [cells.get((arm, *key), "") for arm in arms]))
     if study.comparison is not None:
         lines += ["", f"difference from {arms[0]}, same virtual patients"]
         differences = _cells(study.comparison, "difference", signed=True)
         for key in _headlines(study):
-            if any((arm, *key) in differences for arm in arms[1:]):
+            if key[0] in DIFFERENCES:
                 values = [differences.get((arm, *key), "") for arm in arms[1:]]
                 lines.append(_row(labels[key], ["", *values]))
     lines += ["", "± is the Monte Carlo standard error. What these numbers rest on:"]
@@ -49,6 +63,11 @@ def _heading(study: Study) -> str:
 def _row(label: str, cells: list[str]) -> str:
     text = textwrap.shorten(label, LABEL_WIDTH, placeholder="...")
     return f"{text:<{LABEL_WIDTH}}" + "".join(f"{cell:>{CELL_WIDTH}}" for cell in cells).rstrip()
+
+
+def _is_nothing(cell: str) -> bool:
+    """Say whether a cell is empty or certainly 0."""
+    return cell in ("", "-") or cell.startswith("0.0 ± 0.00")
 
 
 def _wrapped(text: str) -> list[str]:
@@ -78,7 +97,7 @@ def _headlines(study: Study) -> Iterator[tuple[str, int | None]]:
         ):
             yield name, last
     for name in names:
-        if name.startswith("first_event:"):
+        if name.startswith("first_event:") and ":g" not in name:
             yield name, min(12, last)
     for name in names:
         if name in ("interruption", "delay", "reduction") or name.startswith(
@@ -91,7 +110,9 @@ def _headlines(study: Study) -> Iterator[tuple[str, int | None]]:
 
 def _rise_cycle(study: Study) -> int:
     """Return the first cycle in which somebody has escalated; the last when nobody does."""
-    rows = study.summary[(study.summary["endpoint"] == "escalated") & (study.summary["estimate"] > 0)]
+    rows = study.summary[
+        (study.summary["endpoint"] == "escalated") & (study.summary["estimate"] > 0)
+    ]
     if rows.empty:
         return max(plan.scenario.posology.max_cycles for plan in study.prepared.plans)
     return int(rows["cycle"].min())

@@ -21,6 +21,7 @@ from sim.model.policy import (
     ask_rules,
     decide_level,
     end_treatment,
+    heed_hold,
     record_delay,
     remember,
     resume_dosing,
@@ -91,6 +92,7 @@ def begin(plan, state, patient):
     state.ordered_rule = -1
     state.ordered_related = 0
     state.gate_fired = 0
+    state.gate_gave_up = 0
     state.lock_to_cycle = 0
     state.level_before_reduction = -1
     state.n_reductions = 0
@@ -153,6 +155,7 @@ def visit(plan, state, book):
         stop_if_held_too_long(plan, state)
     if not state.ended and state.hold_rule < 0:
         ask_rules(plan, state, book, ASK_VISIT)
+        heed_hold(plan, state, book)
 
 
 @njit
@@ -250,6 +253,7 @@ def start_cycle(plan, state, book):
     """Actual day 1: level decision, exits assessed ahead, AE draws of the new cycle."""
     record_delay(state, state.day - state.planned_day)
     decide_level(plan, state, book)
+    heed_hold(plan, state, book)
     if state.ended:
         return
     state.cycle = state.asked_cycle
@@ -292,6 +296,7 @@ def give_dose(plan, state, book, is_visit):
         if is_visit:
             state.ask = 2 * (state.day - state.asked_from_day)
             ask_rules(plan, state, book, ASK_DOSE)
+            heed_hold(plan, state, book)
             if state.ended:
                 return -1
     given = int(state.hold_rule < 0 and state.skip_rule < 0)

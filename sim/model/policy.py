@@ -109,10 +109,12 @@ def change_level(plan, state, level, rule, related):
 def _is_asked(plan, state, rule):
     if not (plan.rule_cycles[rule] >> state.asked_cycle) & 1:
         return False
-    if state.asked_cycle > state.cycle:
-        return plan.rule_days[rule, 1] != 0
-    day = state.day - state.cycle_start[state.cycle] + 1
-    return plan.rule_days[rule, min(day, plan.rule_days.shape[1] - 1)] != 0
+    day = 1
+    if state.asked_cycle <= state.cycle:
+        day = min(state.day - state.cycle_start[state.cycle] + 1, plan.rule_days.shape[1] - 1)
+    if (plan.rule_off_cycles[rule] >> state.asked_cycle) & 1 and plan.rule_off_days[rule, day]:
+        return False
+    return plan.rule_days[rule, day] != 0
 
 
 @njit
@@ -238,6 +240,16 @@ def may_rise(plan, state, rule, level):
 
 
 @njit
+def count_firing(plan, state, rule):
+    """Count a firing of a rule; it may forbid increases from now on."""
+    state.rule_fires[rule] += 1
+    if plan.rule_lock_cycles[rule] > 0:
+        state.lock_to_cycle = max(
+            state.lock_to_cycle, state.asked_cycle + plan.rule_lock_cycles[rule]
+        )
+
+
+@njit
 def act(plan, state, action, argument, rule, related, ask):
     """Carry out the winner of an ask; return False if an increase was refused."""
     if action == STOP:
@@ -265,11 +277,7 @@ def act(plan, state, action, argument, rule, related, ask):
             state.due_level = argument
         state.due_rule = rule
         state.due_related = related
-    state.rule_fires[rule] += 1
-    if plan.rule_lock_cycles[rule] > 0:
-        state.lock_to_cycle = max(
-            state.lock_to_cycle, state.asked_cycle + plan.rule_lock_cycles[rule]
-        )
+    count_firing(plan, state, rule)
     return True
 
 
@@ -306,6 +314,8 @@ def ask_event_rules(plan, state, book):
                 best, best_severity, best_row = rule, severity, row
                 best_action, best_argument = action, argument
                 best_related = state.match_related
+            elif rule == best and action == best_action and argument == best_argument:
+                best_related |= state.match_related
     if best >= 0:
         act(plan, state, best_action, best_argument, best, best_related, ASK_EVENT)
         _finish(book, state, best_row)
@@ -374,6 +384,14 @@ def _ask_each(plan, state, book, ask, rules):
 
 
 @njit
+def heed_hold(plan, state, book):
+    """Ask the stop rules that look at holds as soon as one has opened."""
+    rules = plan.stops_about_holds & plan.asked_at[ASK_STOP]
+    if state.hold_rule >= 0 and rules != 0:
+        _ask_each(plan, state, book, ASK_STOP, rules)
+
+
+@njit
 def test_until(plan, state, book):
     """Test whether the open hold ends; if so its resume step falls due at the next dose."""
     rule = state.hold_rule
@@ -410,7 +428,7 @@ def _ask_gate_rule(plan, state, book, rule, waited):
         return False
     if not (state.gate_fired >> rule) & 1:
         state.gate_fired |= 1 << rule
-        state.rule_fires[rule] += 1
+        count_firing(plan, state, rule)
     if waited < plan.rule_max_days[rule]:
         state.delay_rule = rule
         state.delay_related |= related
@@ -419,7 +437,8 @@ def _ask_gate_rule(plan, state, book, rule, waited):
     if plan.rule_then[rule] == THEN_STOP:
         end_treatment(state, ADVERSE_EVENT, ROUTE_MAX_DELAY, rule, state.day)
         _finish(book, state, row)
-    elif plan.rule_then[rule] == THEN_DOWN:
+    elif plan.rule_then[rule] == THEN_DOWN and not (state.gate_gave_up >> rule) & 1:
+        state.gate_gave_up |= 1 << rule
         state.due_down += plan.rule_then_down[rule]
         state.due_rule = rule
         state.due_related = related
@@ -464,6 +483,7 @@ def record_delay(state, days):
     state.delay_ordered_days = 0
     state.ordered_related = 0
     state.gate_fired = 0
+    state.gate_gave_up = 0
 
 
 @njit
@@ -473,7 +493,9 @@ def make_due_changes(plan, state):
         rule = state.resume_rule if state.resume_down > 0 else state.due_rule
         related = state.resume_related if state.resume_down > 0 else state.due_related
         change_level(plan, state, state.level - state.resume_down - state.due_down, rule, related)
-    elif state.due_level >= 0:
+    elif state.due_level >= 0 and (
+        state.due_level <= state.level or may_rise(plan, state, state.due_rule, state.due_level)
+    ):
         change_level(plan, state, state.due_level, state.due_rule, state.due_related)
     state.resume_down = 0
     state.due_down = 0

@@ -107,15 +107,17 @@ class ConditionCompiler:
         self.rules = rules
         self.clause_ids: list[str] = []
         self.clause_rules: list[int] = []
+        self.clause_bars: list[bool] = []
 
     def compile(self, rule: Rule, condition: Any) -> tuple[int, int]:
         """Compile one condition of a rule; return its first operation and their number."""
         first = int(self.plan.n_operations)
-        self._emit(rule, condition)
+        self._emit(rule, condition, under_none=False)
         return first, int(self.plan.n_operations) - first
 
-    def _emit(self, rule: Rule, condition: Any) -> None:
+    def _emit(self, rule: Rule, condition: Any, under_none: bool) -> None:
         if not isinstance(condition, Combination):
+            self.clause_bars.append(under_none)
             self._operate(Operation.CLAUSE, self._add_clause(rule, condition))
             return
         groups = 0
@@ -127,7 +129,7 @@ class ConditionCompiler:
             if parts is None:
                 continue
             for part in parts:
-                self._emit(rule, part)
+                self._emit(rule, part, under_none != (operation == Operation.NONE))
             self._operate(operation, len(parts))
             groups += 1
         self._operate(Operation.ALL, groups)

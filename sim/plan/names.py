@@ -14,4 +14,5 @@ class Names:
     rules: tuple[str, ...]
     clauses: tuple[str, ...]
     clause_rules: tuple[int, ...]
+    clause_bars: tuple[bool, ...]  # under none: holding forbids the action
     unit: str

@@ -166,6 +166,7 @@ def compile_plan(scenario: Scenario, seed: int = 1, parameter_draw: int = 0) -> 
         rules=tuple(rule.id for rule in scenario.rule),
         clauses=tuple(rules.conditions.clause_ids),
         clause_rules=tuple(rules.conditions.clause_rules),
+        clause_bars=tuple(rules.conditions.clause_bars),
         unit=scenario.posology.unit,
     )
     return Plan(array, names, scenario, seed, streams.names())

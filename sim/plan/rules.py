@@ -1,5 +1,6 @@
 """Rules become integer tables: when asked, what must hold, what is done."""
 
+from collections.abc import Iterable
 from itertools import product
 from typing import Any
 
@@ -7,7 +8,7 @@ from sim.codes import Action, Ask, Clause, EventState, Operation, Route, Then, W
 from sim.errors import LimitError
 from sim.model.draws import threshold
 from sim.model.layout import GRADES, MAX_CYCLES, MAX_STEPS, UNLIMITED
-from sim.plan.conditions import ConditionCompiler, looks_at_new, needs_event
+from sim.plan.conditions import ConditionCompiler, looks_at_holds, looks_at_new, needs_event
 from sim.plan.streams import Streams
 from sim.scenario.policy import Rule
 from sim.scenario.scenario import Scenario
@@ -57,12 +58,17 @@ def cycles_asked(rule: Rule) -> int:
     asked = set(range(1, MAX_CYCLES + 1))
     if rule.on is not None and rule.on.cycle is not None:
         asked &= set(rule.on.cycle)
-    if rule.off is not None and rule.off.cycle is not None:
+    if rule.off is not None and rule.off.cycle is not None and rule.off.cycle_day is None:
         asked -= set(rule.off.cycle)
     if rule.every is not None:
         first, step = rule.every.from_cycle, rule.every.cycles
         asked &= set(range(first, MAX_CYCLES + 1, step))
-    bits = sum(1 << cycle for cycle in asked)
+    return bits_of(asked)
+
+
+def bits_of(cycles: Iterable[int]) -> int:
+    """Return cycles as the bits of a signed 64-bit integer."""
+    bits = sum(1 << cycle for cycle in cycles)
     return bits - (1 << 64) if bits >= 1 << 63 else bits
 
 
@@ -104,7 +110,11 @@ class RuleCompiler:
             plan.rule_days[number] = 0
             plan.rule_days[number][list(rule.on.cycle_day)] = 1
         if rule.off is not None and rule.off.cycle_day is not None:
-            plan.rule_days[number][list(rule.off.cycle_day)] = 0
+            every_cycle = range(1, MAX_CYCLES + 1)
+            plan.rule_off_cycles[number] = bits_of(rule.off.cycle or every_cycle)
+            plan.rule_off_days[number][list(rule.off.cycle_day)] = 1
+        if plan.rule_is_stop[number] and looks_at_holds(rule.when):
+            plan.stops_about_holds |= 1 << number
         if rule.at == "event" or looks_at_new(rule.when):
             plan.rules_about_new |= 1 << number
 
