@@ -18,7 +18,7 @@ from matplotlib.ticker import PercentFormatter
 
 from sim.study import Study
 
-STYLE = {
+STYLE: dict[str, Any] = {
     "svg.hashsalt": "titrasim",
     "svg.fonttype": "path",
     "font.family": "DejaVu Sans",
@@ -141,7 +141,7 @@ def draw_all(study: Study) -> Iterator[tuple[str, bytes]]:
     )
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
-        matplotlib.rcParams.update(STYLE)
+        matplotlib.rcParams.update(STYLE)  # type: ignore[arg-type]
         tables = Tables(study)
         for name, draw in drawings:
             figure = draw(tables)

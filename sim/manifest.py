@@ -12,6 +12,7 @@ from typing import Any
 from sim.folder import FolderError, shown
 from sim.plan.plan import scenario_digest
 from sim.study import Prepared
+from sim.version import program_version
 
 MANIFEST = "manifest.json"
 RUN_RECORD = "run.json"
@@ -19,11 +20,6 @@ FORMAT = "titrasim results 1"
 STREAM_VERSION = 1
 LIBRARIES = ("numpy", "numba", "llvmlite", "pandas", "pyarrow", "matplotlib", "pydantic", "simpy")
 NO_EFFECT = ("engine", "threads", "block size", "progress")
-
-
-def program_version() -> str:
-    """Return the version of this program."""
-    return _version("titrasim") or "0.1.0"
 
 
 def identity(prepared: Prepared) -> dict[str, Any]:

@@ -7,6 +7,7 @@ equal, so that a run without histories reports what its histories would.
 
 from collections import Counter
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -228,30 +229,47 @@ def _level_due(
 ) -> int:
     """Return the level on day 1 of a cycle from the last dose and what fell due since."""
     record = plan.record
-    given = doses.where(doses.patient == patient)
-    level = int(given["level"][-1]) if len(given.patient) else int(record.start_level)
-    last_dose = int(given["day"][-1]) if len(given.patient) else 0
-    down, target = 0, -1
-    own = log.where(log.patient == patient)
+    planned = doses.where(doses.patient == patient)
+    levels = [int(record.start_level), *planned["level"].tolist()]
+    last_dose = int(planned["day"][-1]) if len(planned.patient) else 0
+    own = log.where((log.patient == patient) & (log["ask"] != Ask.LEVEL))
     since = int(starts[cycle - 1])
-    for row in range(len(own.patient)):
+    down, target, target_rule = 0, -1, -1
+    for row in np.flatnonzero(own["day"] >= since):
         action, amount = int(own["action"][row]), int(own["argument"][row])
-        day, ask, rule = int(own["day"][row]), int(own["ask"][row]), int(own["rule"][row])
-        if day < since or ask == Ask.LEVEL:
-            continue
-        if ask == Ask.GATE:
+        day, rule = int(own["day"][row]), int(own["rule"][row])
+        if own["ask"][row] == Ask.GATE:
             waited = day - (since + int(record.cycle_days) if since else 1)
             if own["fired"][row] and waited >= int(record.rule_max_days[rule]):
                 down += int(record.rule_then_down[rule])
-        elif own["won"][row] and action == Action.DOWN:
+        elif not own["won"][row]:
+            continue
+        elif action == Action.DOWN or (action == Action.RESUME and day > last_dose):
             down += amount
-        elif own["won"][row] and action == Action.SET:
-            target = amount
-        elif own["won"][row] and action == Action.RESUME and day > last_dose:
-            down += amount
+        elif action == Action.SET:
+            target, target_rule = amount, rule
     if down > 0:
-        return max(level - down, 0)
-    return target if target >= 0 else level
+        return max(levels[-1] - down, 0)
+    if target < 0 or (
+        target > levels[-1]
+        and _is_barred(plan, log.where(log.patient == patient), cycle, levels, target, target_rule)
+    ):
+        return levels[-1]
+    return target
+
+
+def _is_barred(
+    plan: Plan, log: _Table, cycle: int, levels: list[int], target: int, rule: int
+) -> bool:
+    """Say whether a lock, or the cap of the rule after a reduction, forbids an increase."""
+    record = plan.record
+    fired = np.where(log["ask"] == Ask.GATE, log["fired"], log["won"]) == 1
+    locks = log.where(fired & (log["ask"] != Ask.UNTIL))
+    cycles = np.array(record.rule_lock_cycles)[locks["rule"]]
+    if np.any((cycles > 0) & (cycle <= locks["cycle"] + cycles)):
+        return True
+    before = [high for high, low in pairwise(levels) if low < high]
+    return bool(record.rule_caps[rule] and before and target > before[-1])
 
 
 def _fill_levels(out: NDArray[Any], plan: Plan, doses: _Table, levels: _Levels) -> None:
@@ -390,7 +408,7 @@ def _is_late(rules: _Table, events: _Table, starts: Whole) -> list[bool]:
     Of two events of a kind asked about on that day, it is the second.
     """
     begins = events["onset_day"] == starts[events.patient, events["cycle"]]
-    first_day = events.where(begins)
+    first_day = events.where(begins & (events["known_day"] == events["onset_day"]))
     named = (first_day.patient, first_day["onset_day"], first_day["kind"])
     new = set(zip(*(column.tolist() for column in named), strict=True))
     rows = (rules.patient, rules["day"], rules["kind"], rules["rule"])

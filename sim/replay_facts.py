@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sim.scenario.condition import Predicate, predicates
 from sim.scenario.policy import (
     Combination,
     Comparison,
@@ -16,8 +17,6 @@ from sim.scenario.policy import (
     Rule,
     ValuePredicate,
 )
-
-Predicate = EventPredicate | HistoryPredicate | ValuePredicate
 
 
 @dataclass(frozen=True)
@@ -109,7 +108,8 @@ class Verdict:
     @property
     def related(self) -> bool:
         """Whether an event or act that made it hold was called related."""
-        return any(item.related for item in (*self.events, *self.acts))
+        made_by: tuple[Event | Act, ...] = (*self.events, *self.acts)
+        return any(item.related for item in made_by)
 
     @property
     def causes(self) -> frozenset[int]:
@@ -120,21 +120,20 @@ class Verdict:
 
 def clause_names(rule: Rule) -> tuple[list[str], list[str]]:
     """Names of the clauses of `when` and of `until`, as they stand in the log."""
-    when = list(_leaves(rule.when))
-    until = list(_leaves(rule.until)) if rule.until is not None else []
+    when = [leaf for _, leaf in predicates(rule.when, ())]
+    until = [leaf for _, leaf in predicates(rule.until, ())]
     names = [
         leaf.clause or f"{rule.id}-{place}" for place, leaf in enumerate([*when, *until], start=1)
     ]
     return names[: len(when)], names[len(when) :]
 
 
-def _leaves(condition: Any) -> Iterator[Predicate]:
-    if not isinstance(condition, Combination):
-        yield condition
-        return
-    for group in (condition.all, condition.any, condition.none):
-        for part in group or ():
-            yield from _leaves(part)
+def looks_at_holds(rule: Rule) -> bool:
+    """Whether some clause counts holds; such a stop rule is asked as soon as a hold opens."""
+    return any(
+        isinstance(leaf, HistoryPredicate) and leaf.history == "hold"
+        for _, leaf in predicates(rule.when, ())
+    )
 
 
 def allows(comparison: Comparison | ValuePredicate | None, value: float) -> bool:

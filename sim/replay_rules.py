@@ -7,58 +7,16 @@ and gives for each row of the log the facts it rested on and what each clause ca
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 from sim.codes import Action, Ask
 from sim.histories import Histories
-from sim.model.layout import DOSE_COLUMNS, EVENT_COLUMNS, LOG_COLUMNS
-from sim.replay_facts import Act, Event, Facts, Verdict, clause_names, judge
+from sim.model.layout import DOSE_COLUMNS, LOG_COLUMNS
+from sim.replay_facts import Act, Event, Facts, clause_names, judge, looks_at_holds
+from sim.replay_rows import Asked, Row, cycle_starts_of, events_of, rows_of
 from sim.scenario.policy import Rule
 from sim.scenario.scenario import Scenario
 
-Row = dict[str, int]
 CHANGES = (Action.UP, Action.DOWN, Action.SET)
-
-
-@dataclass(frozen=True)
-class Asked:
-    """One row of the decision log with the rule, the facts and what its clauses came to.
-
-    `place` is the row's number; `names` are the clauses of the condition that was asked.
-    """
-
-    place: int
-    row: Row
-    rule: Rule
-    facts: Facts
-    verdict: Verdict
-    names: tuple[str, ...]
-
-    @property
-    def ask(self) -> Ask:
-        """The occasion."""
-        return Ask(self.row["ask"])
-
-    @property
-    def action(self) -> Action:
-        """What the rule asked for."""
-        return Action(self.row["action"])
-
-    @property
-    def won(self) -> bool:
-        """Whether the rule's action was carried out."""
-        return bool(self.row["won"])
-
-    def bits(self) -> int:
-        """The clauses that hold as the log writes them: bit i is the rule's clause i."""
-        when, until = clause_names(self.rule)
-        first = len(when) if self.ask == Ask.UNTIL else 0
-        assert list(self.names) == (until if first else when)
-        return sum(
-            1 << (first + place)
-            for place, clause in enumerate(self.verdict.clauses)
-            if clause.holds
-        )
 
 
 @dataclass
@@ -71,45 +29,6 @@ class _Open:
     ordered: Act | None = None
     ordered_days: int = 0
     waits: list[tuple[int, int, Act]] = field(default_factory=list)
-
-
-def rows_of(table: Any, columns: tuple[str, ...]) -> list[Row]:
-    """Rows of a table as plain numbers by column."""
-    return [dict(zip(columns, row, strict=True)) for row in table.tolist()]
-
-
-def events_of(scenario: Scenario, histories: Histories) -> list[Event]:
-    """One patient's adverse events with names in place of numbers."""
-    events = []
-    for number, row in enumerate(rows_of(histories.adverse_events, EVENT_COLUMNS)):
-        kind = scenario.adverse_event[row["kind"]]
-        events.append(
-            Event(
-                number,
-                kind.name,
-                kind.ae_class,
-                row["cycle"],
-                row["onset_day"],
-                row["end_day"],
-                row["grade"],
-                bool(row["related"]),
-                bool(row["caused_by_drug"]),
-                row["known_day"] or None,
-            )
-        )
-    return events
-
-
-def cycle_starts_of(histories: Histories) -> dict[int, int]:
-    """Actual day 1 of every cycle that the doses, or the asks of its day 1, show."""
-    starts: dict[int, int] = {}
-    for row in rows_of(histories.decisions, LOG_COLUMNS):
-        if row["ask"] in (Ask.LEVEL, Ask.DOSE):
-            starts.setdefault(row["cycle"], row["day"])
-    for row in rows_of(histories.doses, DOSE_COLUMNS):
-        if row["dose"] == 1:
-            starts[row["cycle"]] = row["day"]
-    return starts
 
 
 class Replay:
@@ -133,6 +52,8 @@ class Replay:
         self._winner: Asked | None = None
         self._group: tuple[int, int, bool] = (0, -1, False)
         self._stops_asked: set[str] = set()
+        self._heeding = False
+        self._also_fired: list[Asked] = []
 
     def asked(self) -> Iterator[Asked]:
         """Every row of the log, in order, judged anew."""
@@ -141,6 +62,7 @@ class Replay:
             group = (row["day"], row["ask"], notice)
             if group != self._group:
                 self._carry_out()
+                self._also_fired = []
                 self._stops_asked = set()
             self._group = group
             self._reach(row, notice)
@@ -154,20 +76,32 @@ class Replay:
     def _is_notice(self, row: Row) -> bool:
         """Whether a row belongs to the asks after the dose of day 1, about onsets of that day.
 
-        Asks of a visit come in a fixed order; the first that steps back belongs to the notice.
+        Asks of a day come in a fixed order, but that stop rules which count holds are asked
+        again when one opens; otherwise the first that steps back belongs to the notice.
         """
         day, ask, was_notice = self._group
         if row["ask"] not in (Ask.EVENT, Ask.STOP) or row["day"] not in self.starts.values():
             return False
-        rule = self.scenario.rule[row["rule"]].id
+        rule = self.scenario.rule[row["rule"]]
         if row["ask"] == Ask.EVENT:
-            focus = self._focus(row, rule, with_late=True)
+            focus = self._focus(row, rule.id, with_late=True)
             if focus is not None and self._is_late(focus) and focus.onset_day == row["day"]:
                 return True
         if day != row["day"]:
             return False
-        asked_again = row["ask"] == Ask.STOP == ask and rule in self._stops_asked
-        return was_notice or row["ask"] < ask or asked_again
+        if was_notice:
+            return True
+        self._heeding = self._heeds_hold(row, rule)
+        asked_again = row["ask"] == Ask.STOP == ask and rule.id in self._stops_asked
+        return not self._heeding and (row["ask"] < ask or asked_again)
+
+    def _heeds_hold(self, row: Row, rule: Rule) -> bool:
+        """Whether a stop rule is asked because a hold has opened in the ask before."""
+        if row["ask"] != Ask.STOP or not looks_at_holds(rule):
+            return False
+        if self._group[1] == Ask.STOP:
+            return self._heeding and rule.id not in self._stops_asked
+        return self._winner is not None and self._winner.action == Action.HOLD
 
     def _is_late(self, event: Event) -> bool:
         return event.onset_day == self.starts.get(event.cycle)
@@ -341,6 +275,8 @@ class Replay:
                 self.open.due = act
         elif answer.won:
             self._winner = answer
+        elif answer.row["fired"] and answer.ask == Ask.EVENT:
+            self._also_fired.append(answer)
 
     def waits_at(self, answer: Asked) -> bool:
         """Whether a gate rule that won makes the cycle wait; after its longest wait it does not."""
@@ -368,15 +304,22 @@ class Replay:
         self.open.hold = None
 
     def _act_of(self, answer: Asked, what: str = "") -> Act:
-        verdict, facts = answer.verdict, answer.facts
+        """What a winner does; events that made the same rule ask for the same lend attribution."""
+        facts = answer.facts
+        same = ("rule", "action", "argument")
+        verdicts = [answer.verdict] + [
+            other.verdict
+            for other in self._also_fired
+            if all(other.row[key] == answer.row[key] for key in same)
+        ]
         return Act(
             what,
             facts.asked_cycle,
             facts.day,
             answer.rule.id,
-            verdict.related,
+            any(verdict.related for verdict in verdicts),
             facts.level,
-            events=verdict.causes,
+            events=frozenset().union(*(verdict.causes for verdict in verdicts)),
         )
 
     def _carry_out(self) -> None:

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pandas as pd
 
@@ -81,12 +81,13 @@ class ResultsFolder:
 
     def _write_scenarios(self) -> None:
         loaded = self.prepared.loaded
-        write_bytes(self.folder / "scenario.toml", loaded[0].text)
+        if loaded[0].text:  # a scenario built in Python has no file
+            write_bytes(self.folder / "scenario.toml", loaded[0].text)
         resolved = [resolved_table(one.scenario) for one in loaded]
         content: Any = resolved[0]
         if len(loaded) > 1:
             content = resolved
-            for one in loaded:
+            for one in (one for one in loaded if one.text):
                 write_bytes(self.folder / "scenarios" / f"{one.scenario.name}.toml", one.text)
         text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
         write_bytes(self.folder / "scenario.resolved.json", text.encode())
@@ -106,11 +107,13 @@ class ResultsFolder:
 
 
 class TableWriter:
-    """One Parquet file, written block by block."""
+    """One Parquet file, written block by block to a path or an open file."""
 
-    def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = path.open("wb")
+    def __init__(self, where: Path | BinaryIO) -> None:
+        if isinstance(where, Path):
+            where.parent.mkdir(parents=True, exist_ok=True)
+            where = where.open("wb")
+        self._file = where
         self._writer: Any = None
         self._schema: Any = None
 
@@ -119,7 +122,7 @@ class TableWriter:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        for column in frame.columns[frame.dtypes == object]:
+        for column in frame.select_dtypes("object").columns:
             frame[column] = frame[column].astype("str")
         if self._writer is None:
             # Without pandas' own notes the file depends on the data alone.

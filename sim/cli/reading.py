@@ -4,21 +4,14 @@ import json
 import sys
 from typing import Annotated
 
-from cyclopts import Parameter
-
-Overrides = Annotated[
-    tuple[str, ...],
-    Parameter(
-        name="--set",
-        help="Change one value: path=value, for example exposure_response.clock=reset. Repeatable.",
-        negative="",
-    ),
-]
-AsJson = Annotated[bool, Parameter(name="--json", help="Print for machines.", negative="")]
+from sim.cli.options import AsJson, Overrides, ScenarioName, Seed, flag, number
 
 
 def scenarios(*, as_json: AsJson = False) -> None:
-    """List the shipped scenarios; each can be named without a path."""
+    """List the shipped scenarios; each can be named without a path.
+
+    Prints a name and a title per line. To read one:  titrasim explain ixazomib-maintenance
+    """
     from sim.scenario.library import shipped_scenarios
 
     found = shipped_scenarios()
@@ -31,21 +24,17 @@ def scenarios(*, as_json: AsJson = False) -> None:
 
 
 def check(
-    scenario: str,
+    scenario: ScenarioName,
+    /,
     *,
-    resolved: Annotated[
-        bool, Parameter(help="Print the scenario with every default written out.", negative="")
-    ] = False,
-    strict: Annotated[bool, Parameter(help="A missing source is an error.", negative="")] = False,
+    resolved: Annotated[bool, flag("Print the scenario with every default written out.")] = False,
+    strict: Annotated[bool, flag("Take a number without a source for an error.")] = False,
     set_: Overrides = (),
     as_json: AsJson = False,
 ) -> int:
-    """Check a scenario: all problems at once with line and key, or "ok". Nothing is run.
+    """Check a scenario: all problems at once, with line and key, or "ok". Nothing is run.
 
-    Parameters
-    ----------
-    scenario
-        A TOML file, or the name of a shipped scenario.
+    Try:  titrasim check my-trial.toml --strict
     """
     from sim.errors import ScenarioError, problem_list, problem_text
     from sim.scenario.file import load_scenario
@@ -58,24 +47,19 @@ def check(
             print(json.dumps({"ok": False, "problems": problem_list(error.problems)}, indent=2))
             return error.exit_code
         raise
-    if resolved:
-        print(resolved_json(loaded.scenario), end="")
-    elif as_json:
+    if as_json and not resolved:
         print(json.dumps({"ok": True, "problems": problem_list(loaded.warnings)}, indent=2))
-    else:
-        if loaded.warnings:
-            print(problem_text(loaded.warnings), file=sys.stderr)
-        print("ok")
+        return 0
+    if loaded.warnings:
+        print(problem_text(loaded.warnings), file=sys.stderr)
+    print(resolved_json(loaded.scenario), end="") if resolved else print("ok")
     return 0
 
 
-def explain(scenario: str, *, set_: Overrides = ()) -> None:
+def explain(scenario: ScenarioName, /, *, set_: Overrides = ()) -> None:
     """Tell a scenario in plain sentences: posology, events, rules, readings, with sources.
 
-    Parameters
-    ----------
-    scenario
-        A TOML file, or the name of a shipped scenario.
+    Try:  titrasim explain ixazomib-maintenance
     """
     from sim.explain import explain as sentences
     from sim.scenario.file import load_scenario
@@ -84,31 +68,31 @@ def explain(scenario: str, *, set_: Overrides = ()) -> None:
 
 
 def diary(
-    scenario: str,
+    scenario: ScenarioName,
+    /,
     *,
-    patient: Annotated[int, Parameter(help="Number of the patient, from 0.")],
-    seed: Annotated[int, Parameter(help="Seed of all draws.")] = 1,
-    every_ask: Annotated[
-        bool,
-        Parameter(help="List every rule that was asked, also when nothing changed.", negative=""),
-    ] = False,
+    patient: Annotated[int, number("Number of the patient, from 0.")],
+    seed: Seed = 1,
+    every_ask: Annotated[bool, flag("Also list rules that were asked and did nothing.")] = False,
     set_: Overrides = (),
     as_json: AsJson = False,
 ) -> None:
     """Tell one patient's course in prose: doses, events, every decision and what decided it.
 
-    Example: titrasim diary ixazomib-maintenance --patient 17
+    It is the patient that run and compare simulate under this number and seed.
 
-    Parameters
-    ----------
-    scenario
-        A TOML file, or the name of a shipped scenario.
+    Try:  titrasim diary ixazomib-maintenance --patient 17
     """
+    from sim.errors import LimitError
+
+    if patient < 0:
+        raise LimitError(f"patient is {patient}; patients are numbered from 0")
     from sim.diary import diary as prose
     from sim.diary import diary_entries
-    from sim.plan.plan import compile_plan
+    from sim.plan.plan import check_patients, compile_plan
     from sim.scenario.file import load_scenario
 
+    check_patients(patient, 1)
     plan = compile_plan(load_scenario(scenario, set_).scenario, seed)
     if as_json:
         print(json.dumps(diary_entries(plan, patient), indent=2, default=str))
@@ -117,30 +101,32 @@ def diary(
 
 
 def calibrate(
-    scenario: str,
+    scenario: ScenarioName,
+    /,
     *,
-    patients: Annotated[int, Parameter(help="Virtual patients per step.")] = 200_000,
-    seed: Annotated[int, Parameter(help="Seed of all draws.")] = 1,
+    patients: Annotated[int, number("Virtual patients per step.")] = 200_000,
+    seed: Seed = 1,
     set_: Overrides = (),
     as_json: AsJson = False,
 ) -> None:
     """Solve the common multiplier of the per-event discontinuation probabilities.
 
-    The multiplier is found under which all routes to an AE discontinuation together give
-    the published share in the calibration setting of [calibration].
+    Finds the multiplier under which all routes to an adverse-event
+    discontinuation together give the published share, in the setting that
+    [calibration] of the scenario states. Prints it with its error and the
+    stops by route; the scenario is not changed.
 
-    Parameters
-    ----------
-    scenario
-        A TOML file with [calibration], or the name of a shipped scenario.
+    Try:  titrasim calibrate ixazomib-maintenance
     """
     from dataclasses import asdict
 
     from sim.calibration import STEPS, report
     from sim.calibration import calibrate as solve
     from sim.cli.progress import progress_bar
+    from sim.plan.plan import check_patients
     from sim.scenario.file import load_scenario
 
+    check_patients(0, patients)
     loaded = load_scenario(scenario, set_).scenario
     with progress_bar(STEPS, "steps") as advance:
         solution = solve(loaded, patients, seed, advance)
@@ -148,7 +134,10 @@ def calibrate(
 
 
 def schema() -> None:
-    """Print the JSON Schema of scenario files, for editors."""
+    """Print the JSON Schema of scenario files, for editors.
+
+    Try:  titrasim schema > titrasim.schema.json
+    """
     from sim.scenario.json_schema import json_schema_text
 
     print(json_schema_text(), end="")

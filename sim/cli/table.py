@@ -1,149 +1,180 @@
-"""The table on the terminal: headline endpoints of every arm, then differences and limits."""
+"""What the terminal shows of a study: headline endpoints by arm, differences, limits."""
 
 import math
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import pandas as pd
 
+from sim.cli.headlines import Headline, groups
 from sim.study import Study
 
-LABEL_WIDTH = 50
-CELL_WIDTH = 22
-TEXT_WIDTH = 100
-DIFFERENCES = (
-    "on_treatment",
-    "completed",
-    "discontinued:adverse_event",
-    "first_event:any",
-    "interruption",
-    "delay",
-    "reduction",
-    "rdi_planned",
-    "rdi_on_treatment",
-    "cumulative_dose_mg",
-    "auc_per_day",
-    "clinical_benefit",
-)
+LABEL_WIDTH = 46
+CELL_WIDTH = 16
+INTERVAL_WIDTH = 24
+TEXT_WIDTH = 96
 NOT_PERCENT = ("cumulative_dose_mg", "auc_per_day", "cycles", "days", "toxicity_days")
+Rows = dict[tuple[str, str, int | None], Any]
 
 
 def study_text(study: Study) -> str:
     """Return the readable account of a study."""
-    arms = list(study.prepared.names)
-    lines = [_heading(study), "", _row("", arms)]
-    cells = _cells(study.summary, "estimate", signed=False)
-    labels = _labels(study.summary)
-    for key in _headlines(study):
-        if any(not _is_nothing(cells.get((arm, *key), "")) for arm in arms):
-            lines.append(_row(labels[key], [cells.get((arm, *key), "") for arm in arms]))
+    lines = [*_heading(study), *_estimates(study)]
     if study.comparison is not None:
-        lines += ["", f"difference from {arms[0]}, same virtual patients"]
-        differences = _cells(study.comparison, "difference", signed=True)
-        for key in _headlines(study):
-            if key[0] in DIFFERENCES:
-                values = [differences.get((arm, *key), "") for arm in arms[1:]]
-                lines.append(_row(labels[key], ["", *values]))
-    lines += ["", "± is the Monte Carlo standard error. What these numbers rest on:"]
+        lines += ["", *_differences(study)]
+    if study.prediction is not None:
+        lines += ["", *_predictions(study)]
+    lines += ["", "Limits, which hold for every number above:"]
     lines += [line for text in study.limits for line in _wrapped(text)]
     if study.warnings:
-        lines += ["", "warnings:"]
+        lines += ["", "Warnings:"]
         lines += [line for text in study.warnings for line in _wrapped(text)]
     return "\n".join(lines)
 
 
-def _heading(study: Study) -> str:
+def _letters(study: Study) -> dict[str, str]:
+    """Scenario names may be long: columns are headed A, B, C ..., and named above the table."""
+    names = study.prepared.names
+    if len(names) > 26:
+        return {name: str(number) for number, name in enumerate(names, start=1)}
+    return {name: chr(ord("A") + number) for number, name in enumerate(names)}
+
+
+def _heading(study: Study) -> Iterator[str]:
     settings = study.prepared.settings
-    trials = f" in each of {settings.trials} trials" if settings.trials > 1 else ""
-    return (
+    trials = f" in each of {settings.trials:,} trials" if settings.trials > 1 else ""
+    yield (
         f"SIMULATED: {settings.patients:,} virtual patients per arm{trials}, seed {settings.seed}"
     )
+    if len(study.prepared.names) == 1:
+        yield f"{study.prepared.names[0]}: {study.prepared.plans[0].scenario.title}"
+        return
+    yield "The same virtual patients in every arm:"
+    letters = _letters(study)
+    for number, plan in enumerate(study.prepared.plans):
+        name = plan.scenario.name
+        reference = " (reference)" if number == 0 else ""
+        text = f"{name}{reference}: {plan.scenario.title}"
+        yield f"  {letters[name]}  {textwrap.shorten(text, TEXT_WIDTH, placeholder='...')}"
 
 
-def _row(label: str, cells: list[str]) -> str:
-    text = textwrap.shorten(label, LABEL_WIDTH, placeholder="...")
-    return f"{text:<{LABEL_WIDTH}}" + "".join(f"{cell:>{CELL_WIDTH}}" for cell in cells).rstrip()
+def _by_key(frame: pd.DataFrame) -> Rows:
+    """Rows by scenario, endpoint and cycle."""
+    rows: Rows = {}
+    for row in frame.itertuples(index=False):
+        cycle = None if pd.isna(row.cycle) else int(row.cycle)  # type: ignore[arg-type]
+        rows[str(row.scenario), str(row.endpoint), cycle] = row
+    return rows
 
 
-def _is_nothing(cell: str) -> bool:
-    """Say whether a cell is empty or certainly 0."""
-    return cell in ("", "-") or cell.startswith("0.0 ± 0.00")
+def _table(
+    study: Study, rows: Rows, arms: Sequence[str], cell: Any, width: int, headlines_only: bool
+) -> Iterator[str]:
+    """Lines of a table with one column per arm, in groups; lines without any value are left out."""
+    for title, headlines in groups(study):
+        lines = []
+        for headline in headlines:
+            found = [rows.get((arm, headline.endpoint, headline.cycle)) for arm in arms]
+            if headlines_only and not headline.main:
+                continue
+            if not any(row is not None and _is_known(row) for row in found):
+                continue
+            if headline.only_if_any and not any(row is not None and row.estimate for row in found):
+                continue
+            cells = ["-" if row is None else cell(row) for row in found]
+            lines.append(_line(headline, cells, width))
+        if lines:
+            yield title
+            yield from lines
+
+
+def _is_known(row: Any) -> bool:
+    value = row.mean if hasattr(row, "mean") else row.estimate
+    return not math.isnan(value)
+
+
+def _line(headline: Headline, cells: Sequence[str], width: int) -> str:
+    label = headline.text
+    if len(label) > LABEL_WIDTH - 3:
+        label = label[: LABEL_WIDTH - 6].rstrip(" ,:") + "..."
+    return f"  {label:<{LABEL_WIDTH - 2}}" + "".join(f"{cell:>{width}}" for cell in cells)
+
+
+def _columns(study: Study, arms: Sequence[str], width: int, suffix: str = "") -> str:
+    letters = _letters(study)
+    heads = [letters[arm] + suffix if len(letters) > 1 else "" for arm in arms]
+    return " " * LABEL_WIDTH + "".join(f"{head:>{width}}" for head in heads)
+
+
+def _estimates(study: Study) -> Iterator[str]:
+    arms = study.prepared.names
+    yield ""
+    yield _columns(study, arms, CELL_WIDTH).rstrip() or "Estimate ± Monte Carlo standard error"
+    yield from _table(study, _by_key(study.summary), arms, _estimate_cell, CELL_WIDTH, False)
+    if len(arms) > 1:
+        yield "Estimate ± Monte Carlo standard error."
+
+
+def _differences(study: Study) -> Iterator[str]:
+    assert study.comparison is not None
+    arms = study.prepared.names[1:]
+    rows = _by_key(study.comparison)
+    yield f"Differences from {_letters(study)[study.prepared.names[0]]}, same virtual patients,"
+    yield "with 95 % Monte Carlo intervals; pt: percentage points"
+    yield _columns(study, arms, INTERVAL_WIDTH)
+    yield from _table(study, rows, arms, _difference_cell, INTERVAL_WIDTH, True)
+
+
+def _predictions(study: Study) -> Iterator[str]:
+    assert study.prediction is not None
+    settings, arms = study.prepared.settings, study.prepared.names
+    yield f"One trial of {settings.patients:,} patients per arm: mean, and the range that holds"
+    yield f"95 % of {settings.trials:,} trials"
+    yield _columns(study, arms, INTERVAL_WIDTH)
+    rows = _by_key(study.prediction)
+    yield from _table(study, rows, arms, _prediction_cell, INTERVAL_WIDTH, True)
+
+
+def _scale(endpoint: str) -> tuple[float, int]:
+    """Return the factor and the digits behind the point with which an endpoint is shown."""
+    if endpoint.startswith("toxicity_days") or endpoint.endswith(":count"):
+        return 1.0, 2
+    return (1.0, 1) if endpoint.startswith(NOT_PERCENT) else (100.0, 1)
+
+
+def _unit(endpoint: str, percent: str) -> str:
+    return percent if _scale(endpoint)[0] == 100.0 else ""
+
+
+def _estimate_cell(row: Any) -> str:
+    if math.isnan(row.estimate):
+        return "-"
+    factor, digits = _scale(row.endpoint)
+    estimate, mcse = factor * row.estimate, factor * row.mcse
+    error = "" if math.isnan(mcse) else f" ± {mcse:.{digits + 1}f}"
+    return f"{estimate:.{digits}f}{error}{_unit(row.endpoint, ' %')}"
+
+
+def _difference_cell(row: Any) -> str:
+    if math.isnan(row.difference):
+        return "-"
+    factor, digits = _scale(row.endpoint)
+    middle, low, high = (
+        f"{factor * value + 0.0:+.{digits}f}" for value in (row.difference, row.ci_low, row.ci_high)
+    )
+    return f"{middle} [{low}, {high}]{_unit(row.endpoint, ' pt')}"
+
+
+def _prediction_cell(row: Any) -> str:
+    if math.isnan(row.mean):
+        return "-"
+    factor, digits = _scale(row.endpoint)
+    middle, low, high = (
+        f"{factor * value:.{digits}f}" for value in (row.mean, row.pi_low, row.pi_high)
+    )
+    return f"{middle} [{low}, {high}]{_unit(row.endpoint, ' %')}"
 
 
 def _wrapped(text: str) -> list[str]:
     return textwrap.wrap(text, TEXT_WIDTH, initial_indent="- ", subsequent_indent="  ")
-
-
-def _headlines(study: Study) -> Iterator[tuple[str, int | None]]:
-    """Yield (endpoint, cycle) in the order of the table."""
-    last = max(plan.scenario.posology.max_cycles for plan in study.prepared.plans)
-    names = list(dict.fromkeys(study.summary["endpoint"]))
-    middle = [cycle for cycle in (4, 12) if cycle < last] + [last]
-    rises = _rise_cycle(study)
-    yield "escalated", rises
-    yield "escalated_if_on_treatment", rises
-    for name in names:
-        if name.startswith("barred:"):
-            yield name, None
-    for cycle in [cycle for cycle in (5, 12) if cycle < last] + [last]:
-        yield "on_treatment", cycle
-    yield "completed", None
-    for cycle in middle:
-        yield "discontinued:adverse_event", cycle
-    for name in names:
-        if name.startswith("discontinued:") and name not in (
-            "discontinued:adverse_event",
-            "discontinued:any",
-        ):
-            yield name, last
-    for name in names:
-        if name.startswith("first_event:") and ":g" not in name:
-            yield name, min(12, last)
-    for name in names:
-        if name in ("interruption", "delay", "reduction") or name.startswith(
-            ("delay_over:", "titration_success:", "rdi_", "toxicity_days:")
-        ):
-            yield name, None
-    for name in ("cumulative_dose_mg", "auc_per_day", "clinical_benefit"):
-        yield name, None
-
-
-def _rise_cycle(study: Study) -> int:
-    """Return the first cycle in which somebody has escalated; the last when nobody does."""
-    rows = study.summary[
-        (study.summary["endpoint"] == "escalated") & (study.summary["estimate"] > 0)
-    ]
-    if rows.empty:
-        return max(plan.scenario.posology.max_cycles for plan in study.prepared.plans)
-    return int(rows["cycle"].min())
-
-
-def _labels(summary: pd.DataFrame) -> dict[tuple[str, int | None], str]:
-    labels = {}
-    for row in summary.itertuples(index=False):
-        cycle = None if pd.isna(row.cycle) else int(row.cycle)  # type: ignore[arg-type]
-        suffix = "" if cycle is None else f", cycle {cycle}"
-        labels[str(row.endpoint), cycle] = f"{row.label}{suffix}"
-    return labels
-
-
-def _cells(
-    frame: pd.DataFrame, column: str, signed: bool
-) -> dict[tuple[str, str, int | None], str]:
-    cells = {}
-    for row in frame.itertuples(index=False):
-        cycle = None if pd.isna(row.cycle) else int(row.cycle)  # type: ignore[arg-type]
-        value, mcse = float(getattr(row, column)), float(row.mcse)  # type: ignore[arg-type]
-        text = _number(str(row.endpoint), value, mcse, signed)
-        cells[str(row.scenario), str(row.endpoint), cycle] = text
-    return cells
-
-
-def _number(endpoint: str, value: float, mcse: float, signed: bool) -> str:
-    if math.isnan(value):
-        return "-"
-    sign = "+" if signed else ""
-    if endpoint.startswith(NOT_PERCENT) or endpoint.endswith(":count"):
-        return f"{value:{sign}.1f} ± {mcse:.2f}"
-    unit = " pt" if signed else " %"
-    return f"{100 * value:{sign}.1f} ± {100 * mcse:.2f}{unit}"

@@ -345,6 +345,15 @@ def hold_limit_day(plan, state):
 
 
 @njit
+def has_unknown_event(state):
+    """Say whether some event drawn is not known yet."""
+    for event in range(state.first_open_event, state.n_events):
+        if state.event_known_day[event] == 0:
+            return True
+    return False
+
+
+@njit
 def settle_events(plan, state, day):
     """Bring events up to a day, before which nothing happens."""
     for event in range(state.first_open_event, state.n_events):
@@ -368,9 +377,10 @@ def events_are_idle(plan, state):
 
 @njit
 def nothing_waits(plan, state):
-    """Say whether no event matters to a rule, no dose is held, no change or delay is due."""
+    """Say whether no event matters to a rule, no dose is withheld, no change or delay is due."""
     return (
         state.hold_rule < 0
+        and state.skip_rule < 0
         and state.resume_down == 0
         and state.due_down == 0
         and state.due_level < 0
@@ -384,6 +394,7 @@ def rest_of_cycle_is_quiet(plan, state):
     """Say whether the running cycle can bring nothing more but its doses."""
     return (
         state.hold_rule < 0
+        and state.skip_rule < 0
         and state.resume_down == 0
         and not (plan.busy_insides >> state.cycle) & 1
         and events_are_idle(plan, state)
@@ -412,6 +423,8 @@ def next_cycle_is_quiet(plan, state):
     if cycle > plan.max_cycles or state.planned_day > plan.max_days:
         return False
     if (plan.busy_cycles >> cycle) & 1:
+        return False
+    if state.hold_rule >= 0 or has_unknown_event(state):
         return False
     if state.first_open_event < state.n_events:
         settle_events(plan, state, state.planned_day)

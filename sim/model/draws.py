@@ -43,9 +43,10 @@ def _round(c0, c1, c2, c3, k0, k1):
 @inlined
 def philox_rounds(c0, c1, c2, c3, k0, k1):
     """Philox4x32-10 written out, so that a loop over patients becomes vector code."""
-    k0 &= LOW_32
-    k1 &= LOW_32
-    c0, c1, c2, c3 = _round(c0 & LOW_32, c1 & LOW_32, c2 & LOW_32, c3 & LOW_32, k0, k1)
+    # int: with the compiler off, NumPy's whole numbers would warn where a product wraps.
+    k0, k1 = int(k0) & LOW_32, int(k1) & LOW_32
+    c0, c1, c2, c3 = int(c0) & LOW_32, int(c1) & LOW_32, int(c2) & LOW_32, int(c3) & LOW_32
+    c0, c1, c2, c3 = _round(c0, c1, c2, c3, k0, k1)
     k0, k1 = (k0 + WEYL_0) & LOW_32, (k1 + WEYL_1) & LOW_32
     c0, c1, c2, c3 = _round(c0, c1, c2, c3, k0, k1)
     k0, k1 = (k0 + WEYL_0) & LOW_32, (k1 + WEYL_1) & LOW_32

@@ -8,7 +8,7 @@ scenario allows. Draws below it are candidates, and only these are looked at exa
 
 import numpy as np
 
-from sim.codes import Clock
+from sim.codes import Clock, When
 from sim.model.draws import LOW_32, PATIENT_HIGH, philox_rounds
 from sim.model.elementary import exp, normal_quantile
 from sim.model.jit import njit
@@ -17,6 +17,7 @@ from sim.model.risk import course_hazard_at
 
 RESET = int(Clock.RESET)
 START = int(Clock.START)
+AT_CYCLE = int(When.CYCLE)
 SMALLEST_UNIFORM = 1e-16
 SLACK = 1.0 + 1e-9
 TWO_32 = 4294967296.0
@@ -47,15 +48,26 @@ def _first_rise(plan):
 
 
 @njit
+def _may_rise(plan, cycle):
+    """Say whether the dose can rise at the start of a cycle; a rise set before waits for it."""
+    for rule in range(plan.n_rules):
+        asked = plan.rule_cycles[rule]
+        if plan.rule_at[rule] != AT_CYCLE:
+            asked |= asked << 1
+        if plan.rule_raises[rule] and (asked >> cycle) & 1:
+            return True
+    return False
+
+
+@njit
 def _fill_weights(plan):
     """A layer opened at an increase may have any age since the first cycle that allows one."""
     for cycle in range(1, plan.max_cycles + 1):
         weight = plan.weight[cycle]
         plan.screen_low_weight[cycle] = weight * SLACK
         for rise in range(1, cycle + 1):
-            for rule in range(plan.n_rules):
-                if plan.rule_raises[rule] and (plan.rule_cycles[rule] >> rise) & 1:
-                    weight = max(weight, plan.weight[cycle - rise + 1])
+            if _may_rise(plan, rise):
+                weight = max(weight, plan.weight[cycle - rise + 1])
         if plan.clock == START:
             weight = plan.weight[cycle]
         plan.screen_rise_weight[cycle] = weight * SLACK

@@ -8,7 +8,13 @@ from sim.codes import Action, Ask, Clause, EventState, Operation, Route, Then, W
 from sim.errors import LimitError
 from sim.model.draws import threshold
 from sim.model.layout import GRADES, MAX_CYCLES, MAX_STEPS, UNLIMITED
-from sim.plan.conditions import ConditionCompiler, looks_at_holds, looks_at_new, needs_event
+from sim.plan.conditions import (
+    ConditionCompiler,
+    looks_at_holds,
+    looks_at_new,
+    needs_event,
+    needs_new,
+)
 from sim.plan.streams import Streams
 from sim.scenario.policy import Rule
 from sim.scenario.scenario import Scenario
@@ -144,8 +150,15 @@ class RuleCompiler:
             plan.rule_until[number] = self.conditions.compile(rule, rule.until)
 
     def _fill_events(self, number: int, rule: Rule) -> None:
-        """Mark the rule for every event that its active or new clauses could match."""
+        """Mark the rule for every event that its active or new clauses could match.
+
+        An event rule that may hold without the event it is asked about, or whose asks are
+        counted because it raises the dose, is asked about every event.
+        """
         plan = self.plan
+        if rule.at == "event" and (plan.rule_raises[number] or not needs_new(rule.when)):
+            plan.rules_of_event[...] |= 1 << number
+            return
         first, length = plan.rule_when[number]
         for place in range(first, first + length):
             clause = int(plan.operand[place])
