@@ -122,8 +122,9 @@ class TableWriter:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        for column in frame.select_dtypes("object").columns:
-            frame[column] = frame[column].astype("str")
+        for column in frame.columns:
+            if pd.api.types.is_object_dtype(frame[column].dtype):
+                frame[column] = frame[column].astype("str")
         if self._writer is None:
             # Without pandas' own notes the file depends on the data alone.
             self._schema = pa.Schema.from_pandas(frame, preserve_index=False).remove_metadata()

@@ -64,7 +64,14 @@ def ranges(numbers: Iterable[int], last: str = "and") -> str:
 
 def kind_name(name: str) -> str:
     """Name of a kind of adverse event as it stands in a sentence."""
-    return name.replace("_", " ").replace("-", " ")
+    words = name.replace("_", " ")
+    return f"{words} event" if words.startswith("other") else words
+
+
+def steps_words(steps: int) -> str:
+    """`one level`, `two levels`."""
+    words = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+    return f"{words[steps]} level{'' if steps == 1 else 's'}"
 
 
 def class_name(ae_class: str) -> str:
@@ -94,8 +101,10 @@ def grade_words(comparison: Comparison | None) -> str:
         return ""
     if comparison.eq is not None:
         return f" of grade {number(comparison.eq)}"
-    text = bounds(comparison).replace("or more", "or higher").replace("more than", "above")
-    return f" of grade {text}"
+    whole = comparison
+    if comparison.gt is not None and comparison.ge is None:
+        whole = Comparison(ge=float(int(comparison.gt) + 1), le=comparison.le, lt=comparison.lt)
+    return f" of grade {bounds(whole).replace('or more', 'or higher')}"
 
 
 def window_words(window: str) -> str:
@@ -116,8 +125,9 @@ def predicate_words(predicate: Predicate) -> str:
         return _event_words(predicate)
     if isinstance(predicate, HistoryPredicate):
         return _history_words(predicate)
+    if predicate.value == "dose_mg":
+        return f"the dose is {bounds(predicate)} mg"
     what = {
-        "dose_mg": "the dose in mg",
         "cycles_at_level": "the number of cycles at the present dose",
         "days_on_treatment": "the day of treatment",
     }[predicate.value]
@@ -142,10 +152,12 @@ def _event_words(predicate: EventPredicate) -> str:
     text += {"active": ", active now", "new": ", newly known", "ever": ""}[predicate.state]
     if predicate.window == "ever":
         return text + (", at any time so far" if predicate.state == "ever" else "")
-    began = "that began " if predicate.timing == "onset" else "active on any day "
-    if predicate.timing == "active" and predicate.window == "since change":
-        began = "active at any time "
-    return f"{text}, {began}{window_words(predicate.window)}"
+    window = window_words(predicate.window)
+    if predicate.timing == "onset":
+        return f"{text}, that began {window}"
+    if predicate.window == "since change":
+        return f"{text}, active on any day {window}"
+    return f"{text}, active on any day of {window.removeprefix('in ')}"
 
 
 def _history_words(predicate: HistoryPredicate) -> str:
@@ -184,7 +196,7 @@ def action_words(scenario: Scenario, action: str | int) -> str:
     kind = action_kind(action)
     if kind in ("up", "down"):
         steps = int(text.lstrip("+-"))
-        return f"the dose goes {kind} {count_of(steps, 'level')}"
+        return f"the dose goes {kind} {steps_words(steps)}"
     if kind == "set":
         return f"the dose is set to {number(float(text.split()[1]))} {scenario.posology.unit}"
     if kind == "delay" and " " in text:
@@ -192,7 +204,7 @@ def action_words(scenario: Scenario, action: str | int) -> str:
     return {
         "skip": "the dose is left out",
         "hold": "doses are withheld",
-        "delay": "the cycle does not start yet",
+        "delay": "the cycle start waits",
         "stop": "treatment stops",
     }[kind]
 
@@ -220,7 +232,11 @@ def asked_words(rule: Rule, policy: Policy) -> str:
     elif rule.at == "cycle":
         text = "Asked on the day a cycle starts, before its first dose"
     else:
-        text = "Asked before every dose on a visit day" if rule.at == "dose" else "At every visit"
+        text = (
+            "Asked before every dose on a visit day"
+            if rule.at == "dose"
+            else "Asked at every visit"
+        )
     return text + _occasions(rule) + "."
 
 
@@ -274,7 +290,7 @@ def resume_words(rule: Rule) -> str:
     """The dose after a hold of a rule."""
     steps = rule.resume if isinstance(rule.resume, tuple) else (rule.resume or "same",)
     words = [
-        "at the same level" if step == "same" else f"{count_of(-int(step), 'level')} lower"
+        "at the same level" if step == "same" else f"{steps_words(-int(step))} lower"
         for step in steps
     ]
     if len(words) == 1:
@@ -289,7 +305,7 @@ def limit_words(scenario: Scenario, rule: Rule) -> Iterator[str]:
         days = rule.max_days or scenario.policy.max_delay_days
         then = {"proceed": "the cycle starts", "stop": "treatment stops", None: "treatment stops"}
         after = (
-            f"the cycle starts {count_of(-rule.then, 'level')} lower"
+            f"the cycle starts {steps_words(-rule.then)} lower"
             if isinstance(rule.then, int)
             else then[rule.then]
         )
@@ -299,12 +315,19 @@ def limit_words(scenario: Scenario, rule: Rule) -> Iterator[str]:
     if rule.cap is not None:
         yield "It never passes the level held before the last reduction."
     if rule.locks is not None:
-        term = rule.locks.up
-        yield "After it the dose is never raised " + (
-            "again." if term == "ever" else f"for {term}."
-        )
+        term = "again" if rule.locks.up == "ever" else f"for {rule.locks.up}"
+        yield f"After it the dose is not raised {term}."
     if rule.route is not None:
         yield f"A stop by it counts under the route {rule.route}."
+
+
+def _until_lines(condition: Any, names: Iterator[str]) -> list[str]:
+    if isinstance(condition, Combination) and not condition.all and not condition.any:
+        parts = condition.none or ()
+        if len(parts) == 1 and not isinstance(parts[0], Combination | ValuePredicate):
+            text = predicate_words(parts[0]).removeprefix("an ").removeprefix("a ")
+            return [f"The hold lasts until there is no {text} [{next(names)}]."]
+    return ["The hold lasts until", *condition_lines(condition, names, "  ")]
 
 
 def rule_lines(scenario: Scenario, rule: Rule) -> list[str]:
@@ -320,7 +343,6 @@ def rule_lines(scenario: Scenario, rule: Rule) -> list[str]:
         lead = "If" if isinstance(rule.when, ValuePredicate) else "If there is"
         lines.append(f"{lead} {text} [{next(when)}]: {done_words(scenario, rule)}.")
     if rule.until is not None:
-        lines.append("The hold lasts until")
-        lines += condition_lines(rule.until, until, "  ")
+        lines += _until_lines(rule.until, until)
         lines.append(f"Dosing resumes {resume_words(rule)}.")
     return lines + list(limit_words(scenario, rule))

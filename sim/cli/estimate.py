@@ -16,7 +16,7 @@ from sim.study import Prepared
 
 PROBE = {"kernel": 16_384, "events": 256}
 TABLES_AND_FIGURES_MIB = 4.0
-BASE_MIB, PER_ARM_MIB, HISTORIES_MIB = 330.0, 40.0, 350.0
+BASE_MIB, PER_ARM_MIB, HISTORIES_MIB = 320.0, 15.0, 500.0
 DISK_MARGIN = 1.2
 MIB = float(1 << 20)
 

@@ -72,8 +72,9 @@ def _first_rise(study: Study) -> int:
 
 def _rises_after(study: Study, cycle: int) -> bool:
     rows = study.summary[study.summary["endpoint"] == "escalated"]
+    then = rows[rows["cycle"] == cycle].groupby("scenario")["estimate"].max()
     ends = rows.groupby("scenario")["estimate"].max()
-    return bool((ends > rows[rows["cycle"] == cycle].set_index("scenario")["estimate"]).any())
+    return any(ends[name] > then.get(name, 0.0) for name in ends.index)
 
 
 def _titration(study: Study) -> Iterator[Headline]:

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import tempfile
+import threading
 import traceback
 from collections.abc import Sequence
 from typing import Any, NoReturn
@@ -49,7 +50,8 @@ class TerminatedError(BaseException):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code. Never lets a traceback out."""
-    signal.signal(signal.SIGTERM, _terminate)
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _terminate)
     try:
         code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
         sys.stdout.flush()
@@ -71,7 +73,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     except OSError as error:
         _drop_output()
-        _say(f"titrasim: error: output cannot be written: {error.strerror or error}")
+        where = f"{error.filename}: " if error.filename else "output cannot be written: "
+        _say(f"titrasim: error: {where}{error.strerror or error}")
         return EXIT_FILE
     except Exception:
         return _report_defect()

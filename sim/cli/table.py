@@ -48,7 +48,8 @@ def _heading(study: Study) -> Iterator[str]:
         f"SIMULATED: {settings.patients:,} virtual patients per arm{trials}, seed {settings.seed}"
     )
     if len(study.prepared.names) == 1:
-        yield f"{study.prepared.names[0]}: {study.prepared.plans[0].scenario.title}"
+        title = f"{study.prepared.names[0]}: {study.prepared.plans[0].scenario.title}"
+        yield from textwrap.wrap(title, TEXT_WIDTH)
         return
     yield "The same virtual patients in every arm:"
     letters = _letters(study)

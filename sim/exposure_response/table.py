@@ -11,8 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import root
+from scipy.special import expit
+
+from sim.errors import LimitError
 
 AUC_NODES = 64
+SOLVED_WITHIN = 1e-9
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,14 @@ def _solve_population(
 
     def gap(scaled: np.ndarray) -> np.ndarray:
         eta = scaled[0] + scaled[1] / 100.0 * auc[outer][:, None] * spread
-        return np.asarray((weights / (1.0 + np.exp(-eta))).sum(axis=1) - probabilities[outer])
+        return np.asarray((weights * expit(eta)).sum(axis=1) - probabilities[outer])
 
-    found = root(gap, np.array([start[0], start[1] * 100.0]), tol=1e-13)
-    return float(found.x[0]), float(found.x[1]) / 100.0
+    found = root(gap, np.array([start[0], start[1] * 100.0]), tol=1e-13).x
+    if np.abs(gap(found)).max() > SOLVED_WITHIN:
+        # A probability averaged over patients cannot rise faster than their exposures spread.
+        low, high = probabilities[outer]
+        raise LimitError(
+            f"probabilities {low:g} and {high:g} are too far apart to be averages over patients "
+            f"whose clearance varies with an SD of {sd_log:g} on the log scale"
+        )
+    return float(found[0]), float(found[1]) / 100.0
