@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from sim.codes import Action, Ask
+from sim.codes import Action, Ask, Route
 from sim.diary_course import Course, Entry
 from sim.diary_words import because, clause_words, obstacles
 from sim.replay_facts import ClauseFound
@@ -10,6 +10,7 @@ from sim.replay_rows import Asked
 from sim.scenario.policy import ValuePredicate
 from sim.sentences import (
     count_of,
+    kind_name,
     listing,
     number,
     raises_dose,
@@ -17,7 +18,7 @@ from sim.sentences import (
     rule_probability,
     steps_words,
 )
-from sim.what_if import what_if
+from sim.what_if import Change, what_if
 
 WITHOUT = {
     Action.UP: "the dose would have stayed at {before}",
@@ -57,11 +58,19 @@ def _entry(course: Course, asked: Asked, text: str, if_other: tuple[str, ...] = 
 
 def _what_if(course: Course, asked: Asked, outcome: str, ends: bool = False) -> tuple[str, ...]:
     """One sentence for each change, or for each pair, with what would have followed."""
-    found = what_if(course.reruns, asked, course.events, ends)
-    return (
-        *(f"Had {change.text}, {outcome}." for change in found.single),
-        *(f"Had {one.text} and {two.text}, {outcome}." for one, two in found.pairs),
-    )
+    found = what_if(course.reruns, asked, course.events, course.end if ends else None)
+    lines = [f"Had {change.text}, {_then(course, change, outcome)}." for change in found.single]
+    lines += [
+        f"Had {one.text} and {two.text}, {_then(course, one, outcome)}." for one, two in found.pairs
+    ]
+    return tuple(lines)
+
+
+def _then(course: Course, change: Change, outcome: str) -> str:
+    """What would have followed: the dose that would have been started where one is known."""
+    if change.level is None:
+        return outcome
+    return f"{course.dose(change.level)} would have started"
 
 
 def _outcome_without(course: Course, asked: Asked) -> str:
@@ -92,13 +101,27 @@ def _carried_out(course: Course, asked: Asked) -> Entry:
     reason = because(asked.verdict, course.labels)
     text = f"{asked.rule.id}{_drawn(course, asked)}: {words[asked.action]}"
     text += f", because of {reason}." if reason else "."
-    return _entry(course, asked, text, _what_if(course, asked, _outcome_without(course, asked)))
+    ends = _ended_by_step(course, asked)
+    outcome = "treatment would not have ended here" if ends else _outcome_without(course, asked)
+    return _entry(course, asked, text, _what_if(course, asked, outcome, ends))
+
+
+def _ended_by_step(course: Course, asked: Asked) -> bool:
+    """Whether a step down went below the lowest level, or was one too many."""
+    end = course.end
+    return (
+        end["route"] in (Route.BELOW_LOWEST, Route.MAX_REDUCTIONS)
+        and end["day"] == asked.facts.day
+        and end["rule"] == asked.row["rule"]
+    )
 
 
 def _lower_words(course: Course, asked: Asked) -> str:
     before, after = asked.facts.level, asked.row["level_after"]
     if asked.ask != Ask.LEVEL:
         return "the dose is to change at the next cycle start"
+    if _ended_by_step(course, asked):
+        return "the dose should go further down, which ends treatment"
     if before == after:
         return "the dose stays at the lowest level"
     return f"the dose changes from {course.dose(before)} to {course.dose(after)}"
@@ -136,16 +159,9 @@ def _refusal(course: Course, asked: Asked) -> Iterator[Entry]:
         text += f" Asked again at the start of {cycles}: barred by the same clauses."
     elif len(against) > 1:
         text += f" Each of these {len(against)} clauses alone would have barred it."
-    yield _entry(course, asked, text, _what_if(course, asked, _raised(course, asked)))
-
-
-def _raised(course: Course, asked: Asked) -> str:
-    top = len(course.plan.names.levels) - 1
-    action = asked.rule.do if isinstance(asked.rule.do, str) else "+1"
-    if not action.startswith("+"):
-        return "the dose would have been raised"
-    level = min(asked.facts.level + int(action[1:]), top)
-    return f"{course.dose(level)} would have started"
+    changes = _what_if(course, asked, "the dose would have been raised")
+    none = "No single change that was tried, and no two together, would have changed it."
+    yield _entry(course, asked, text, changes or (none,))
 
 
 def _is_told(course: Course, asked: Asked, against: list[ClauseFound]) -> bool:
@@ -221,13 +237,24 @@ def _not_drawn(course: Course, asked: Asked) -> Iterator[Entry]:
     probability = rule_probability(course.plan.scenario, asked.rule)
     if _is_used_up(course, asked) or (probability is None and asked.rule.choices is None):
         return
-    about = because(asked.verdict, course.labels)
+    names = " ".join(clause.name for clause in asked.verdict.clauses if clause.holds)
     chance = "its draw" if probability is None else f"its draw (probability {number(probability)})"
-    yield _entry(course, asked, f"{asked.rule.id} could have acted on {about}; {chance} did not.")
+    effect = "end treatment" if asked.rule.do == "stop" else "act"
+    text = f"{asked.rule.id}{_about(course, asked)} [{names}]: {chance} did not {effect}."
+    yield _entry(course, asked, text)
+
+
+def _about(course: Course, asked: Asked) -> str:
+    """The event that an event rule was asked about."""
+    if asked.facts.focus is None:
+        return ""
+    event = course.events[asked.facts.focus]
+    return f", asked about the {kind_name(event.kind)} of {course.labels.of(event.onset_day)}"
 
 
 def _hold_end(course: Course, asked: Asked) -> Iterator[Entry]:
     if not asked.won:
+        yield from _longest_hold(course, asked)
         return
     down = asked.row["argument"]
     dose = f"{steps_words(down)} lower" if down else "at the same level"
@@ -237,6 +264,18 @@ def _hold_end(course: Course, asked: Asked) -> Iterator[Entry]:
         reason = f"nothing is left for {names} to find"
     text = f"{asked.rule.id}: the hold ends, as {reason}; dosing resumes {dose}."
     yield _entry(course, asked, text)
+
+
+def _longest_hold(course: Course, asked: Asked) -> Iterator[Entry]:
+    """The test of a hold on the day on which it is over its limit."""
+    end = course.end
+    if end["route"] != Route.MAX_HOLD or end["day"] != asked.facts.day:
+        return
+    left = "; ".join(clause_words(clause, course.labels) for clause in obstacles(asked.verdict))
+    days = count_of(course.plan.scenario.policy.max_hold_days, "day")
+    text = f"{asked.rule.id}: the hold has lasted {days} and treatment stops; still there: {left}."
+    outcome = "treatment would not have ended here"
+    yield _entry(course, asked, text, _what_if(course, asked, outcome, ends=True))
 
 
 def _waiting(course: Course, asked: Asked) -> Iterator[Entry]:

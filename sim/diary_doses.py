@@ -16,6 +16,8 @@ def cycle_doses(course: Course) -> dict[int, str]:
 
 
 def _sentence(course: Course, cycle: int, rows: list[Row]) -> str:
+    if cycle > course.end["last_cycle"]:
+        return "treatment ends before its first dose."
     start = course.labels.starts[cycle]
     given: dict[int, list[int]] = {}
     withheld: dict[int, list[int]] = {}

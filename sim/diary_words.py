@@ -40,8 +40,8 @@ def event_words(event: Event, labels: Labels) -> str:
     """An adverse event as a reason: kind, grade, onset and what it was called."""
     called = "related" if event.related else "unrelated"
     return (
-        f"{kind_name(event.kind)} of grade {event.grade}, begun {labels.of(event.onset_day)}, "
-        f"called {called}"
+        f"{kind_name(event.kind)} of grade {event.grade} (begun {labels.of(event.onset_day)}, "
+        f"called {called})"
     )
 
 

@@ -19,7 +19,7 @@ from sim.plan.plan import Plan
 from sim.replay_facts import Act, ClauseFound, Event, clause_names, judge
 from sim.replay_rows import Asked, Row, rows_of
 from sim.scenario.policy import HistoryPredicate
-from sim.sentences import count_of, kind_name
+from sim.sentences import count_of, kind_name, listing
 
 HIGHEST_GRADE = 4
 LONGER_AT_MOST = 112
@@ -102,14 +102,12 @@ class Reruns:
         return None
 
     def ends_alike(self, end: Row, events: tuple[Event, ...]) -> bool:
-        """Whether that course ends in the same cycle, by the same rule and route."""
+        """Whether that course too ends in the same cycle for the same cause, by whatever rule."""
         other = self.course(events)[1]
-        return all(other[key] == end[key] for key in ("last_cycle", "cause", "route", "rule"))
+        return all(other[key] == end[key] for key in ("last_cycle", "cause"))
 
 
-def what_if(
-    reruns: Reruns, asked: Asked, events: list[Event], end: Row | None = None
-) -> WhatIf:
+def what_if(reruns: Reruns, asked: Asked, events: list[Event], end: Row | None = None) -> WhatIf:
     """The changes that would have changed a decision; of an increase, those that would bar it.
 
     end: the disposition, when the decision was that treatment ends.
@@ -136,7 +134,7 @@ def what_if(
             tried += _parts_of_pairs(event, reruns)
     pairs = _pairs(tried, changed) if eased and not single else ()
     both = tuple((with_level(pair)[0], with_level(pair)[1]) for pair in pairs)
-    acts = () if end is not None else _act_changes(asked, reruns.labels)
+    acts = () if end is not None else _act_changes(asked, reruns)
     return WhatIf((*single, *acts), both)
 
 
@@ -263,47 +261,50 @@ def _length_needed(
     return _lasting(event, far, labels, eased)
 
 
-def _act_changes(asked: Asked, labels: Labels) -> Iterator[Change]:
+def _act_changes(asked: Asked, reruns: Reruns) -> Iterator[Change]:
     """Changes of what was done to the dose, tried on the facts of the ask."""
     if asked.won and asked.action in (Action.UP, Action.SET):
         yield from _delay_margins(asked)
         return
     for clause in asked.verdict.clauses:
         if clause.is_obstacle and clause.negated and clause.acts:
-            for act in clause.acts if len(clause.acts) == 1 else ():
-                yield from _without(asked, clause, (act,), labels)
-            if len(clause.acts) > 1:
-                yield from _without(asked, clause, clause.acts, labels)
+            kept = tuple(act for act in asked.facts.acts if act not in clause.acts)
+            level = _raised_level(asked, clause.acts, len(reruns.plan.names.levels))
+            if level is not None and _holds_with(asked, kept):
+                yield Change(_without(clause, reruns.labels), level=level)
 
 
-def _without(
-    asked: Asked, clause: ClauseFound, acts: tuple[Act, ...], labels: Labels
-) -> Iterator[Change]:
-    kept = tuple(act for act in asked.facts.acts if act not in acts)
-    if not _holds_with(asked, kept):
-        return
-    longest = _longest_allowed(clause, acts)
-    if longest is not None:
-        yield Change(
-            f"the delay of cycle {acts[0].cycle} been {count_of(longest, 'day')} or less "
-            f"instead of {acts[0].days}"
-        )
-        return
+def _raised_level(asked: Asked, without: tuple[Act, ...], n_levels: int) -> int | None:
+    """The level that the rule would have raised the dose to, had these acts not been."""
+    do = asked.rule.do
+    if not isinstance(do, str) or not do.startswith("+"):
+        return None
+    before = [act.level for act in without if act.what == "reduction"]
+    level = max([asked.facts.level, *before]) + int(do[1:])
+    return level if level < n_levels else None
+
+
+def _without(clause: ClauseFound, labels: Labels) -> str:
+    """The change that takes the acts of a clause away, in words."""
+    acts = clause.acts
     first = act_words(acts[0], labels)
-    level = min(act.level if act.what == "reduction" else asked.facts.level for act in acts)
-    level = max(level, asked.facts.level) + 1
+    longest = _longest_allowed(clause)
+    if longest is not None:
+        text = f"{first} been {count_of(longest, 'day')} or less"
+        return f"{text} instead of {acts[0].days}"
     if len(acts) == 1:
-        text = f"{first} been given" if acts[0].what == "missed" else f"{first} not happened"
-        yield Change(text, level=level)
-    else:
-        noun = {"missed": "withheld doses", "hold": "holds", "delay": "delays"}
-        what = noun.get(acts[0].what, "dose changes")
-        yield Change(f"none of the {len(acts)} {what} happened ({first} and others)")
+        return f"{first} been given" if acts[0].what == "missed" else f"{first} not happened"
+    if acts[0].what == "missed":
+        return f"the doses of {listing(labels.of(act.day) for act in acts)} been given"
+    nouns = {"hold": "holds", "delay": "delays"}
+    return f"none of the {len(acts)} {nouns.get(acts[0].what, 'dose changes')} happened"
 
 
-def _longest_allowed(clause: ClauseFound, acts: tuple[Act, ...]) -> int | None:
+def _longest_allowed(clause: ClauseFound) -> int | None:
     predicate = clause.predicate
-    if not isinstance(predicate, HistoryPredicate) or predicate.days is None or len(acts) > 1:
+    if not isinstance(predicate, HistoryPredicate) or predicate.days is None:
+        return None
+    if len(clause.acts) > 1:
         return None
     if predicate.days.gt is not None:
         return int(predicate.days.gt)

@@ -172,11 +172,11 @@ class _Maker:
         self.posology: Table = {
             "unit": self._pick(["mg", "mg", "mg", "mg/m2"]),
             "levels_mg": levels,
-            "start_mg": self._pick(levels),
+            "start_mg": self._pick([levels[0], levels[-1], *levels]),
             "reference_dose_mg": self._pick([level for level in levels if level > 0.0]),
             "cycle_length_days": length,
             "dose_days": days,
-            "max_cycles": self._pick([1, 2, 3, 5, 6, 8, 10, 12, 15, 26]),
+            "max_cycles": self._pick([1, 2, 3, 5, 6, 8, 8, 10, 12, 12, 15, 26, 63]),
             "source": SOURCE,
         }
         if self._chance(0.6):
@@ -352,8 +352,8 @@ class _Maker:
             "max_hold_days": self._pick([1, 2, 3, 9, 20, 28, 60]),
             "source": SOURCE,
         }
-        if self._chance(0.3):
-            table["max_reductions"] = self._pick([1, 2, 4])
+        if self._chance(0.4):
+            table["max_reductions"] = self._pick([1, 1, 2, 4])
         return table
 
     def _calibration(self) -> Table:

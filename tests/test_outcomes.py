@@ -12,9 +12,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.typing import NDArray
-from scipy.special import expit
-
 from scenario_maker import make
+from scipy.special import expit
+from whole_run import outcome_difference
+
 from sim.codes import Action, Ask, Cause, Route
 from sim.engines.run import record
 from sim.histories import Histories
@@ -31,16 +32,14 @@ from sim.scenario.file import load_scenario
 from sim.scenario.library import shipped_names
 from sim.summary import summarize
 from sim.tallies import Arm, count_arms
-from whole_run import outcome_difference
 
 PATIENTS = 2_000
 MADE = range(201, 261)
 MADE_PATIENTS = 100
 
 # The flagship with 3 cycles: levels 2.3, 3 and 4 mg are 0, 1 and 2; reference 4 mg, days 1, 8, 15.
-SMALL = compile_plan(
-    load_scenario("ixazomib-maintenance", ["posology.max_cycles=3"]).scenario, seed=1
-)
+SHORTER = ["posology.max_cycles=3", "rule.escalate-at-5.on.cycle=[2, 3]"]
+SMALL = compile_plan(load_scenario("ixazomib-maintenance", SHORTER).scenario, seed=1)
 REFERENCE_COURSE = 3 * 3 * 4_000
 RULES = {name: number for number, name in enumerate(SMALL.names.rules)}
 KINDS = {name: number for number, name in enumerate(SMALL.names.kinds)}
