@@ -65,10 +65,30 @@ def _act_reason(act: Act, labels: Labels) -> str:
     return f"a dose {act.what} on {labels.of(act.day)} by {act.rule}"
 
 
+def _act_reasons(acts: tuple[Act, ...], labels: Labels) -> list[str]:
+    """Acts as reasons; doses withheld by one rule in one hold are told together."""
+    groups: dict[object, list[Act]] = {}
+    for act in acts:
+        key = (act.rule, act.related, act.cycle) if act.what == "missed" else (act.what, act.day)
+        groups.setdefault(key, []).append(act)
+    reasons = []
+    for group in groups.values():
+        first, last = group[0], group[-1]
+        if len(group) == 1:
+            reasons.append(_act_reason(first, labels))
+            continue
+        related = "related" if first.related else "not related"
+        reasons.append(
+            f"{len(group)} doses from {labels.of(first.day)} to {labels.of(last.day)} withheld by "
+            f"{first.rule} ({related})"
+        )
+    return reasons
+
+
 def clause_words(clause: ClauseFound, labels: Labels) -> str:
     """What a clause found: the events, acts or value, then its id."""
     found = [event_words(event, labels) for event in clause.events]
-    found += [_act_reason(act, labels) for act in clause.acts]
+    found += _act_reasons(clause.acts, labels)
     if isinstance(clause.predicate, ValuePredicate):
         units = {"dose_mg": "the dose was {} mg", "days_on_treatment": "it was day {}"}
         text = units.get(clause.predicate.value, "{} cycles had been at this dose")

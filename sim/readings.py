@@ -120,7 +120,9 @@ def _of_all(scenario: Scenario) -> Iterator[Reading]:
     yield (
         "i",
         "does the first hold resume at the same dose?",
-        f"dosing resumes after a hold {'; '.join(holds)}" if holds else "nothing is held in this scenario",
+        f"dosing resumes after a hold {'; '.join(holds)}"
+        if holds
+        else "nothing is held in this scenario",
     )
 
 

@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-
 from scenario_maker import Table, load_table, make
+from whole_run import Request, as_json, difference
+
 from sim.engines import run
 from sim.errors import LimitError
 from sim.histories import TABLES, Histories
@@ -27,7 +28,6 @@ from sim.model.layout import EVENT_COLUMNS, MAX_CYCLES
 from sim.plan.plan import Plan, compile_plan
 from sim.plan.streams import Streams
 from sim.scenario.document import read_document
-from whole_run import Request, as_json, difference
 
 LOW_32 = 0xFFFFFFFF
 PATIENTS = 60
@@ -233,7 +233,9 @@ def test_an_added_rule_of_chance_changes_only_patients_it_acts_on() -> None:
     table["rule"] = [*table.get("rule", ()), added]
     after = told(table)
     number = len(table["rule"]) - 1
-    acted = set(after.decisions[(after.decisions[:, 4] == number) & (after.decisions[:, 7] == 1), 0])
+    acted = set(
+        after.decisions[(after.decisions[:, 4] == number) & (after.decisions[:, 7] == 1), 0]
+    )
     assert 0 < len(acted) < PATIENTS
     for patient in set(range(PATIENTS)) - acted:
         one, other = after.of_patient(patient), before.of_patient(patient)

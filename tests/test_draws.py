@@ -7,9 +7,9 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scenario_maker import make
 from scipy import special, stats
 
-from scenario_maker import make
 from sim.model import draws, elementary
 
 LOW_32 = 0xFFFFFFFF

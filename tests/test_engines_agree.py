@@ -13,14 +13,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from scenario_maker import make, to_toml
+from whole_run import Request, answer, as_json, difference, outcome_difference
+
 from sim.engines import kernel, run
 from sim.model.jit import IS_COMPILED
 from sim.plan.plan import Plan, compile_plan, resolved_json
 from sim.scenario.file import load_scenario
 from sim.scenario.library import shipped_names
-from whole_run import Request, answer, as_json, difference, outcome_difference
 
 PATIENTS = 40
 SCREENED = 400

@@ -89,8 +89,9 @@ def install(trace: Trace) -> None:
 
 def answer(trace: Trace, table: dict[str, Any]) -> dict[str, Any]:
     """Run one request and tell what it asked for."""
-    from sim.engines import run
     from whole_run import Request
+
+    from sim.engines import run
 
     request = Request(**table)
     plan = request.plan()

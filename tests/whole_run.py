@@ -4,6 +4,7 @@
 so that the same run can be made in another process, under another environment.
 """
 
+import contextlib
 import hashlib
 import json
 import locale
@@ -14,8 +15,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
 from scenario_maker import make
+
 from sim.engines import run
 from sim.histories import TABLES, Histories
 from sim.model.layout import DISPOSITION_COLUMNS, DOSE_COLUMNS, EVENT_COLUMNS, LOG_COLUMNS
@@ -137,10 +138,9 @@ def outcome_difference(left: NDArray[Any], right: NDArray[Any]) -> str:
 
 def main() -> None:
     """Answer the requests on standard input."""
-    try:
+    # A locale this machine lacks is still named in the environment.
+    with contextlib.suppress(locale.Error):
         locale.setlocale(locale.LC_ALL, "")
-    except locale.Error:
-        pass  # a locale this machine lacks; its name is still in the environment
     requests = [Request(**table) for table in json.load(sys.stdin)]
     json.dump([answer(request) for request in requests], sys.stdout)
 

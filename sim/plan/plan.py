@@ -126,13 +126,31 @@ def _check_asks(plan: Any, scenario: Scenario) -> None:
         )
 
 
-def _longest_log(plan: Any) -> int:
-    """Return the rows that one patient's decisions can need at most."""
+def _asks_per_cycle(plan: Any) -> int:
+    """Return the visits, doses and notices that one cycle can have at most."""
     waits = (plan.max_delay_days + plan.max_hold_days) // plan.recheck_days + 4 + plan.n_rules
     onsets = plan.n_kinds if plan.seen_at_onset else 0
-    asks = plan.n_points + waits + onsets + 2
-    per_cycle = asks * (2 * plan.n_rules + 1) + plan.n_kinds * plan.n_rules
+    return int(plan.n_points + waits + onsets + 2)
+
+
+def _longest_log(plan: Any) -> int:
+    """Return the rows that one patient's decisions can need at most."""
+    per_cycle = _asks_per_cycle(plan) * (2 * plan.n_rules + 1) + plan.n_kinds * plan.n_rules
     return int((plan.max_cycles + 1) * per_cycle + 64)
+
+
+def _check_history(plan: Any, scenario: Scenario) -> None:
+    """Raise LimitError if what is done to one patient's dose might not fit its ledger.
+
+    An ask opens two holds at most, one that ends at once and one that stays.
+    """
+    holds = 2 * _asks_per_cycle(plan) if any(rule.until for rule in scenario.rule) else 0
+    longest = int((plan.max_cycles + 1) * (holds + 2 * plan.n_doses + 4))
+    if longest > MAX_HISTORY:
+        raise LimitError(
+            f"{scenario.name}: one patient's holds, missed doses and changes may need {longest} "
+            f"entries, the most is {MAX_HISTORY}; use fewer visit days or cycles, or longer rechecks"
+        )
 
 
 def compile_plan(scenario: Scenario, seed: int = 1, parameter_draw: int = 0) -> Plan:
@@ -155,6 +173,7 @@ def compile_plan(scenario: Scenario, seed: int = 1, parameter_draw: int = 0) -> 
     rules = RuleCompiler(plan, scenario, streams)
     rules.fill()
     plan.longest_log = _longest_log(plan)
+    _check_history(plan, scenario)
     array = engine_array(numbers)
     fill_bounds(array)
     events = scenario.adverse_event
