@@ -123,7 +123,8 @@ def what_if(reruns: Reruns, asked: Asked, events: list[Event], end: Row | None =
 
     def with_level(changes: tuple[Change, ...]) -> tuple[Change, ...]:
         row = reruns.acting(asked, with_changes(everything, changes))
-        return tuple(replace(change, level=row["level_after"] if row else None) for change in changes)
+        level = row["level_after"] if row else None
+        return tuple(replace(change, level=level) for change in changes)
 
     single: list[Change] = []
     tried: list[Change] = []

@@ -383,7 +383,7 @@ def corruptions(histories: Histories) -> Iterator[tuple[str, Histories]]:
     """Histories with one cell changed: each must change some outcome."""
     for table, column, change in (
         ("doses", "given", lambda value: 1 - value),
-        ("doses", "level", lambda value: 2 - value),
+        ("doses", "level", lambda value: (value + 1) % 3),
         ("adverse_events", "grade", lambda value: value + 1),
         ("adverse_events", "related", lambda value: 1 - value),
         ("adverse_events", "kind", lambda value: (value + 1) % len(KINDS)),

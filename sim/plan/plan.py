@@ -10,7 +10,7 @@ import numpy as np
 from sim.errors import LimitError
 from sim.model.draws import MAX_ASKS, MAX_PATIENTS
 from sim.model.jit import IS_COMPILED
-from sim.model.layout import MAX_DOSE_DAYS, PLAN, UNLIMITED
+from sim.model.layout import MAX_DOSE_DAYS, MAX_HISTORY, PLAN, UNLIMITED
 from sim.model.screen import fill_bounds
 from sim.plan.names import Names
 from sim.plan.risk import fill_adverse_events, fill_benefit, fill_exits, fill_exposure
@@ -149,7 +149,8 @@ def _check_history(plan: Any, scenario: Scenario) -> None:
     if longest > MAX_HISTORY:
         raise LimitError(
             f"{scenario.name}: one patient's holds, missed doses and changes may need {longest} "
-            f"entries, the most is {MAX_HISTORY}; use fewer visit days or cycles, or longer rechecks"
+            f"entries, the most is {MAX_HISTORY}; use fewer visit days or cycles or longer "
+            "rechecks"
         )
 
 
