@@ -19,9 +19,8 @@ WITHOUT = {
 }
 
 
-def decision_entry(
-    course: Course, asked: Asked, text: str, if_other: tuple[str, ...] = ()
-) -> Entry:
+def decision_entry(asked: Asked, text: str, if_other: tuple[str, ...] = ()) -> Entry:
+    """The entry of one row of the log; its place keeps the order of the log within a day."""
     names = tuple(clause.name for clause in asked.verdict.clauses if clause.holds)
     return Entry(
         asked.facts.day, "decision", text, asked.rule.id, names, if_other, place=2 * asked.place
@@ -61,7 +60,7 @@ def not_drawn(course: Course, asked: Asked) -> Iterator[Entry]:
     chance = "its draw" if probability is None else f"its draw (probability {number(probability)})"
     effect = "end treatment" if asked.rule.do == "stop" else "act"
     text = f"{asked.rule.id}{_about(course, asked)} [{names}]: {chance} did not {effect}."
-    yield decision_entry(course, asked, text)
+    yield decision_entry(asked, text)
 
 
 def _about(course: Course, asked: Asked) -> str:

@@ -67,7 +67,7 @@ def _carried_out(course: Course, asked: Asked) -> Entry:
     text += f", because of {reason}." if reason else "."
     ends = _ended_by_step(course, asked)
     outcome = "treatment would not have ended here" if ends else outcome_without(course, asked)
-    return decision_entry(course, asked, text, other_outcomes(course, asked, outcome, ends))
+    return decision_entry(asked, text, other_outcomes(course, asked, outcome, ends))
 
 
 def _ended_by_step(course: Course, asked: Asked) -> bool:
@@ -107,7 +107,7 @@ def _increase(course: Course, asked: Asked) -> Entry:
             else (f" Nothing barred it: {how_many} did not hold.")
         )
     return decision_entry(
-        course, asked, text, other_outcomes(course, asked, outcome_without(course, asked))
+        asked, text, other_outcomes(course, asked, outcome_without(course, asked))
     )
 
 
@@ -127,7 +127,7 @@ def _refusal(course: Course, asked: Asked) -> Iterator[Entry]:
         text += f" Each of these {len(against)} clauses alone would have barred it."
     changes = other_outcomes(course, asked, "the dose would have been raised")
     none = "No single change that was tried, and no two together, would have changed it."
-    yield decision_entry(course, asked, text, changes or (none,))
+    yield decision_entry(asked, text, changes or (none,))
 
 
 def _is_told(course: Course, asked: Asked, against: list[ClauseFound]) -> bool:
@@ -177,7 +177,7 @@ def _fired_in_vain(course: Course, asked: Asked) -> Iterator[Entry]:
         text += _why_refused(course, asked)
     else:
         return
-    yield decision_entry(course, asked, text)
+    yield decision_entry(asked, text)
 
 
 def _just_told(course: Course, asked: Asked) -> bool:

@@ -21,7 +21,7 @@ def hold_test(course: Course, asked: Asked) -> Iterator[Entry]:
         names = listing((clause.name for clause in asked.verdict.clauses), "or")
         reason = f"nothing is left for {names} to find"
     text = f"{asked.rule.id}: the hold ends, as {reason}; dosing resumes {dose}."
-    yield decision_entry(course, asked, text)
+    yield decision_entry(asked, text)
 
 
 def _longest_hold(course: Course, asked: Asked) -> Iterator[Entry]:
@@ -33,7 +33,7 @@ def _longest_hold(course: Course, asked: Asked) -> Iterator[Entry]:
     days = count_of(course.plan.scenario.policy.max_hold_days, "day")
     text = f"{asked.rule.id}: the hold has lasted {days} and treatment stops; still there: {left}."
     outcome = "treatment would not have ended here"
-    yield decision_entry(course, asked, text, other_outcomes(course, asked, outcome, ends=True))
+    yield decision_entry(asked, text, other_outcomes(course, asked, outcome, ends=True))
 
 
 def waiting(course: Course, asked: Asked) -> Iterator[Entry]:
@@ -62,9 +62,7 @@ def waiting(course: Course, asked: Asked) -> Iterator[Entry]:
         else "it never starts"
     )
     text = f"{asked.rule.id}: cycle {cycle} waits, because of {reason}; {until}."
-    yield decision_entry(
-        course, asked, text, other_outcomes(course, asked, outcome_without(course, asked))
-    )
+    yield decision_entry(asked, text, other_outcomes(course, asked, outcome_without(course, asked)))
 
 
 def _longest_wait(course: Course, asked: Asked, reason: str) -> Entry:
@@ -77,7 +75,7 @@ def _longest_wait(course: Course, asked: Asked, reason: str) -> Entry:
         f"{rule.id}: after {count_of(days, 'day')} of waiting {then}, although there is {reason}."
     )
     if rule.then not in (None, "stop"):
-        return decision_entry(course, asked, text)
+        return decision_entry(asked, text)
     text = text.replace("although there is", "because of")
     outcome = "treatment would not have ended here"
-    return decision_entry(course, asked, text, other_outcomes(course, asked, outcome, ends=True))
+    return decision_entry(asked, text, other_outcomes(course, asked, outcome, ends=True))

@@ -106,6 +106,11 @@ class Verdict:
     acts: tuple[Act, ...] = ()
 
     @property
+    def held(self) -> frozenset[str]:
+        """Names of the clauses that hold."""
+        return frozenset(clause.name for clause in self.clauses if clause.holds)
+
+    @property
     def related(self) -> bool:
         """Whether an event or act that made it hold was called related."""
         made_by: tuple[Event | Act, ...] = (*self.events, *self.acts)

@@ -13,10 +13,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scenario_maker import make, to_toml
+from scenario_maker import Table, load_table, make, to_toml
 from whole_run import Request, answer, as_json, difference, outcome_difference
 
 from sim.engines import kernel, run
+from sim.errors import LimitError
 from sim.model.jit import IS_COMPILED
 from sim.plan.plan import Plan, compile_plan, resolved_json
 from sim.scenario.file import load_scenario
@@ -41,6 +42,8 @@ def assert_engines_agree(plan: Plan, text: str, patients: int, screened: int) ->
     told, told_outcomes = run.record(plan, 0, patients, engine="events")
     flat, flat_outcomes = run.record(plan, 0, screened, threads=1)
     first = flat.of_patient(0)
+    rows = np.unique(flat.decisions[:, 0], return_counts=True)[1]
+    assert rows.max(initial=0) <= plan.record.longest_log, text
     part, part_outcomes = run.record(plan, 0, patients, threads=2, block=7)
     assert not (found := difference(told, part)), f"events and kernel: {found}\n{text}"
     found = outcome_difference(told_outcomes, part_outcomes)
@@ -74,6 +77,115 @@ def test_engines_agree_on_shipped_scenarios(name: str) -> None:
 def test_engines_agree_on_made_scenarios(seed: int) -> None:
     made = make(seed)
     assert_engines_agree(made.plan(seed), made.text, PATIENTS, SCREENED)
+
+
+def small(kind: Table, rule: Table, **tables: Table) -> Table:
+    """A scenario of one kind of adverse event and one rule; tables add to its other tables."""
+    source = {"source": "ASSUMED"}
+    posology = {"levels_mg": [1.0, 10.0], "start_mg": 1.0, "reference_dose_mg": 10.0}
+    posology |= {"max_cycles": 8}
+    basis = {"name": "rash", "class": "non_hematologic", "counting_grade": 2}
+    return {
+        "format": 1,
+        "name": "small",
+        "title": "A course on which a short cut once went wrong",
+        "drug": "made",
+        "posology": posology | tables.get("posology", {}) | source,
+        "pharmacokinetics": {"cl_f_l_per_h": 3.2, "cl_f_sd_log": 0.391} | source,
+        "exposure_response": tables.get("exposure_response", {}) | source,
+        "adverse_event": [basis | kind | source],
+        "policy": tables.get("policy", {}) | source,
+        "rule": [{"id": "r"} | rule | source],
+    }
+
+
+NEW = {"event": "adverse_event", "state": "new"}
+NONE_ACTIVE = {"none": [{"event": "adverse_event", "state": "active"}]}
+TWO_DAYS = {"probability": 0.5, "duration": [{"law": "fixed", "days": 2}]}
+TEN_DAYS = {"probability": 0.5, "duration": [{"law": "fixed", "days": 10}]}
+STEEP = {"probability_by_dose_mg": {"1.0": 0.02, "10.0": 0.9}}
+WITHIN_CYCLE_3 = {"cycle": [3], "cycle_day": [8]}
+SHORT_CUTS = {
+    # The screen must know that a rise set within cycle 3 comes at the start of cycle 4.
+    "a rise set within a cycle": small(
+        STEEP | {"duration": [{"law": "fixed", "days": 2}]},
+        {"at": "visit", "on": WITHIN_CYCLE_3, "do": "set 10.0",
+         "when": {"value": "days_on_treatment", "gt": 1}},
+        exposure_response={
+            "weights": {"law": "piecewise", "early_cycles": 1, "early_share": 0.9}
+        },
+    ),
+    # A quiet cycle must not swallow a skip ordered after the last dose of the cycle before.
+    "a skip ordered after the last dose": small(
+        TWO_DAYS | {"onset": {"law": "discrete", "days": [20], "probabilities": [1.0]}},
+        {"at": "event", "do": "skip", "when": NEW},
+        posology={"visit_days": [1, 8, 15, 22, 25]},
+    ),
+    # The reference engine must wake for the limit of a hold that opens between planned days.
+    "a hold of one day opened between visits": small(
+        TEN_DAYS,
+        {"at": "event", "do": "hold", "when": NEW, "until": NONE_ACTIVE},
+        policy={"seen": "onset", "max_hold_days": 1},
+    ),
+    # Events may not be brought up to the next cycle while a hold can still end treatment.
+    "a hold limit after the last visit": small(
+        TEN_DAYS | {"onset": {"law": "discrete", "days": [14], "probabilities": [1.0]}},
+        {"at": "event", "do": "hold", "when": NEW, "until": NONE_ACTIVE},
+        policy={"max_hold_days": 3},
+    ),
+    # Rules that raise the dose count their asks, also where no event could make them hold.
+    "a rise that needs an active event": small(
+        TEN_DAYS,
+        {"at": "cycle", "do": "+1", "when": {"event": "adverse_event", "state": "active"}},
+    ),
+    "an event rule that holds without its event": small(
+        TWO_DAYS,
+        {"at": "event", "do": "hold", "until": NONE_ACTIVE,
+         "when": {"event": "adverse_event", "grade": {"ge": 4}, "count": {"eq": 0}}},
+    ),
+    # Where the event is certain, bounds of the screen met as infinity minus infinity.
+    "hazards beyond all bounds": small(
+        {"intercept": -600.0, "slope_per_auc_per_day": 1.5,
+         "duration": [{"law": "fixed", "days": 2}]},
+        {"at": "cycle", "do": "+1", "when": {"value": "cycles_at_level", "ge": 2}},
+        exposure_response={"frailty_variance": 0.5},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", SHORT_CUTS)
+def test_short_cuts_that_once_went_wrong(what: str) -> None:
+    table = SHORT_CUTS[what]
+    plan = compile_plan(load_table(table))
+    assert_engines_agree(plan, to_toml(table), PATIENTS, SCREENED)
+    histories, outcomes = run.record(plan, 0, PATIENTS)
+    assert histories.decisions[:, 7].any() or what == "a rise that needs an active event"
+    assert len(histories.adverse_events) > PATIENTS / 4
+    assert outcomes["rule_asks"][:, 0].any() or outcomes["rule_fires"][:, 0].any()
+
+
+def test_the_ledger_has_room_for_a_hold_a_day_and_more_are_refused() -> None:
+    """A hold that ends at every visit and opens at every dose, for 63 cycles of daily doses."""
+    always = {"value": "days_on_treatment", "ge": 1}
+    rule = {"at": "dose", "do": "hold", "when": always, "until": always}
+    daily = {"dose_days": list(range(1, 29)), "max_cycles": 63}
+    table = small(TWO_DAYS, rule, posology=daily)
+    plan = compile_plan(load_table(table))
+    assert_engines_agree(plan, to_toml(table), 3, 10)
+    assert run.record(plan, 0, 1)[1]["holds"][0] == 28 * 63
+    often = {"recheck_days": 1, "max_delay_days": 400}
+    with pytest.raises(LimitError, match="holds"):
+        compile_plan(load_table(small(TWO_DAYS, rule, posology=daily, policy=often)))
+
+
+def test_more_clauses_than_one_number_has_bits_for_are_refused() -> None:
+    parts = [{"value": "days_on_treatment", "gt": 10 * n} for n in range(1, 64)]
+    nested = {"any": [*parts[:40], {"all": [*parts[40:62]]}]}
+    rule = {"at": "cycle", "do": "+1", "when": nested}
+    plan = compile_plan(load_table(small(TWO_DAYS, rule)))
+    assert_engines_agree(plan, "62 clauses", 3, 10)
+    with pytest.raises(LimitError, match="62 clauses"):
+        compile_plan(load_table(small(TWO_DAYS, rule | {"when": {"any": parts}})))
 
 
 @pytest.mark.slow

@@ -8,30 +8,9 @@ import numpy as np
 
 from sim.engines.patient import copy_end, run_course
 from sim.model import calendar, outcome
-from sim.model.draws import words_at
-from sim.model.elementary import gamma_quantile
 from sim.model.jit import njit
-from sim.model.layout import MAX_KINDS, SCREEN_BINS
+from sim.model.layout import MAX_KINDS
 from sim.model.screen import screen_block
-
-BINS_SHIFT = 32 - 10
-assert SCREEN_BINS == 1 << 10
-
-
-@njit
-def _fill_latents(plan, first, bins, frailty):
-    """Fill the clearance bin and the frailty of a block."""
-    for i in range(bins.shape[0]):
-        w0, _, _, _ = words_at(plan, first + i, plan.cl_f_stream, 0)
-        bins[i] = w0 >> BINS_SHIFT
-        frailty[i] = 1.0
-    if plan.frailty_variance > 0.0:
-        shape = 1.0 / plan.frailty_variance
-        for i in range(bins.shape[0]):
-            w0, w1, _, _ = words_at(plan, first + i, plan.frailty_stream, 0)
-            u = ((w0 << 20) + (w1 >> 12) + 0.5) * 2.220446049250313e-16
-            quantile = gamma_quantile(u, shape, plan.frailty_log_gamma)
-            frailty[i] = plan.frailty_variance * quantile * (1.0 + 1e-9)
 
 
 @njit
@@ -47,7 +26,6 @@ def run_block(plans, first, states, books, outcomes):
     rise = np.empty(n, np.float64)
     masks = np.empty((MAX_KINDS, n), np.int64)
     exits = np.empty(n, np.int64)
-    _fill_latents(plan, first, bins, frailty)
     screen_block(plan, first, bins, frailty, low, rise, masks, exits)
     for i in range(n):
         calendar.begin(plan, state, first + i)

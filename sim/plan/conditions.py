@@ -27,6 +27,8 @@ from sim.scenario.policy import (
     ValuePredicate,
 )
 
+MAX_BITS = 62
+
 
 def whole_range(comparison: Comparison | None) -> tuple[int, int]:
     """Return the lowest and highest whole number that a comparison allows."""
@@ -113,7 +115,19 @@ class ConditionCompiler:
         """Compile one condition of a rule; return its first operation and their number."""
         first = int(self.plan.n_operations)
         self._emit(rule, condition, under_none=False)
+        self._check_bits(rule, first)
         return first, int(self.plan.n_operations) - first
+
+    def _check_bits(self, rule: Rule, first: int) -> None:
+        """Raise LimitError if clauses or open answers would not fit the bits of one integer."""
+        depth, deepest = 0, 0
+        for place in range(first, int(self.plan.n_operations)):
+            is_clause = self.plan.operation[place] == Operation.CLAUSE
+            depth += 1 if is_clause else 1 - int(self.plan.operand[place])
+            deepest = max(deepest, depth)
+        clauses = self.clause_rules.count(self.rules[rule.id])
+        if max(clauses, deepest) > MAX_BITS:
+            raise LimitError(f'rule "{rule.id}" has more than {MAX_BITS} clauses; split it')
 
     def _emit(self, rule: Rule, condition: Any, under_none: bool) -> None:
         if not isinstance(condition, Combination):
