@@ -265,9 +265,8 @@ class Replay:
     def _note(self, answer: Asked) -> None:
         """Keep the winner of an ask until all its rules have been asked; waits act at once."""
         act = self._act_of(answer)
-        planned_over = answer.row["cycle"] > self.opened
         if answer.ask == Ask.UNTIL:
-            self._note_until(answer, planned_over)
+            self._note_until(answer, answer.row["cycle"] > self.opened)
         elif answer.ask == Ask.GATE and answer.won:
             if self.waits_at(answer):
                 self.open.waits.append((answer.facts.day, 2, act))

@@ -189,9 +189,7 @@ def test_more_clauses_than_one_number_has_bits_for_are_refused() -> None:
 
 
 @pytest.mark.slow
-def test_engines_agree_on_many_made_scenarios(request: pytest.FixtureRequest) -> None:
-    if "slow" not in str(request.config.getoption("-m")):
-        pytest.skip("only when asked for: -m slow")
+def test_engines_agree_on_many_made_scenarios() -> None:
     for name in shipped_names():
         plan = plan_of_shipped(name)
         text = resolved_json(plan.scenario)
