@@ -396,7 +396,7 @@ class _Maker:
     def _word(self, action: Any) -> str:
         if isinstance(action, int):
             return "down"
-        return {"+": "up", "-": "down"}.get(action[0], action.split()[0])
+        return {"+": "up", "-": "down"}.get(action[0], str(action).split()[0])
 
     def _beside(self, words: set[str], at: str, rule: Table) -> Table:
         """Keys that go with the rule's actions."""
@@ -453,7 +453,7 @@ class _Maker:
         return table
 
     def _asked_last(self, rule: Table) -> int:
-        return max(rule.get("on", {}).get("cycle") or [self.posology["max_cycles"]])
+        return int(max(rule.get("on", {}).get("cycle") or [self.posology["max_cycles"]]))
 
     def _condition(self, rule: Table, at: str) -> Table:
         last = self._asked_last(rule)

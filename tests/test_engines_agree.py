@@ -63,8 +63,8 @@ def assert_engines_agree(plan: Plan, text: str, patients: int, screened: int) ->
         assert not (found := difference(alone, told.of_patient(patient))), f"alone: {found}\n{text}"
         assert not outcome_difference(outcome, told_outcomes[patient : patient + 1])
     if IS_COMPILED:
-        assert len(kernel.run_block.signatures) == 1
-        assert len(kernel.run_recorded.signatures) == 1
+        for function in (kernel.run_block, kernel.run_recorded):
+            assert len(getattr(function, "signatures", ())) == 1
 
 
 @pytest.mark.parametrize("name", shipped_names())
@@ -193,7 +193,7 @@ def test_engines_agree_on_many_made_scenarios() -> None:
     for name in shipped_names():
         plan = plan_of_shipped(name)
         text = resolved_json(plan.scenario)
-        assert_engines_agree(plan, text, 10 * SLOW_PATIENTS, 10 * SLOW_SCREENED)
+        assert_engines_agree(plan, text, 2 * SLOW_PATIENTS, SLOW_SCREENED)
     for seed in SLOW_MADE:
         made = make(seed)
         assert_engines_agree(made.plan(seed), made.text, SLOW_PATIENTS, SLOW_SCREENED)

@@ -183,6 +183,7 @@ def fill_exits(plan: Any, scenario: Scenario, streams: Streams) -> None:
         plan.exit_before_ae[number] = int(leaving.before_ae)
         plan.has_exit_ahead |= int(leaving.before_ae)
         is_constant = leaving.shape == 1.0 and leaving.log_hazard_per_auc_per_day == 0.0
+        # A bound for the screen: one word more than the threshold, for what rounding may do.
         plan.exit_threshold[number] = (
-            threshold(leaving.probability_per_cycle) if is_constant else CERTAIN
+            threshold(leaving.probability_per_cycle) + 1 if is_constant else CERTAIN
         )
