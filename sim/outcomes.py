@@ -84,7 +84,7 @@ def outcomes_of(histories: Histories, plan: Plan) -> NDArray[Any]:
     out["last_cycle"], out["last_day"] = ends["last_cycle"], ends["day"]
     out["cause"], out["route"] = ends["cause"], ends["route"]
     starts = _cycle_starts(plan, ends, doses)
-    levels = _levels(plan, ends, doses, log, starts)
+    levels = _levels(plan, ends, doses, events, log, starts)
     _fill_levels(out, plan, doses, levels)
     _fill_delays(out, plan, ends, log, starts)
     _fill_modifications(out, doses, log, levels)
@@ -174,7 +174,9 @@ class _Levels:
         return self.patient[1:][changed], self.cycle[1:][changed], gained[changed]
 
 
-def _levels(plan: Plan, ends: _Table, doses: _Table, log: _Table, starts: Whole) -> _Levels:
+def _levels(
+    plan: Plan, ends: _Table, doses: _Table, events: _Table, log: _Table, starts: Whole
+) -> _Levels:
     """Collect levels: at the beginning, before and after level rules, at dose rules, at doses.
 
     A level changes on the actual day 1, by what fell due and by level rules, and at the dose
@@ -190,7 +192,7 @@ def _levels(plan: Plan, ends: _Table, doses: _Table, log: _Table, starts: Whole)
         _seen(won, AFTER_RULES, won["level_after"]),
         _seen(at_dose, BEFORE_DOSE, at_dose["level_before"]),
         _seen(doses, AT_DOSE, doses["level"]),
-        _unseen(plan, ends, doses, log, starts),
+        _unseen(plan, ends, doses, events, log, starts),
     ]
     patient, cycle, day, level = (
         np.concatenate([part[column] for part in seen]) for column in (0, 1, 2, 4)
@@ -207,7 +209,9 @@ def _seen(table: _Table, order: int, level: Whole) -> _Seen:
     return table.patient, table["cycle"], table["day"], order, level
 
 
-def _unseen(plan: Plan, ends: _Table, doses: _Table, log: _Table, starts: Whole) -> _Seen:
+def _unseen(
+    plan: Plan, ends: _Table, doses: _Table, events: _Table, log: _Table, starts: Whole
+) -> _Seen:
     """Levels of a last cycle that ended on its day 1, before the dose and with no rule asked.
 
     What had fallen due by then is added up from the decisions.
@@ -218,24 +222,36 @@ def _unseen(plan: Plan, ends: _Table, doses: _Table, log: _Table, starts: Whole)
     on_day_1 = log.where(np.isin(log["ask"], (Ask.LEVEL, Ask.DOSE)))
     shown[on_day_1.patient, on_day_1["cycle"]] = True
     bare = place[(last > 0) & ~shown[place, last]]
+    since = starts[place, np.maximum(last - 1, 0)]
+    waiting = log.where(np.isin(log.patient, bare) & (log["ask"] != Ask.LEVEL))
+    decided = waiting["day"] == since[waiting.patient]  # on the day 1 before, mostly carried out
+    late = np.array(_is_late(waiting, events, starts), bool)
+    after = (waiting["ask"] == Ask.DOSE) | ((waiting["ask"] == Ask.EVENT) & late)
+    waiting = waiting.where((waiting["day"] > since[waiting.patient]) | (decided & after))
     levels = np.array(
-        [_level_due(plan, int(p), int(last[p]), doses, log, starts[p]) for p in bare], np.int64
+        [_level_due(plan, int(p), int(last[p]), doses, log, waiting, int(since[p])) for p in bare],
+        np.int64,
     )
     return bare, last[bare], ends["day"][bare], AT_DOSE, levels
 
 
 def _level_due(
-    plan: Plan, patient: int, cycle: int, doses: _Table, log: _Table, starts: Whole
+    plan: Plan,
+    patient: int,
+    cycle: int,
+    doses: _Table,
+    log: _Table,
+    waiting: _Table,
+    since: int,
 ) -> int:
     """Return the level on day 1 of a cycle from the last dose and what fell due since."""
     record = plan.record
     planned = doses.where(doses.patient == patient)
     levels = [int(record.start_level), *planned["level"].tolist()]
     last_dose = int(planned["day"][-1]) if len(planned.patient) else 0
-    own = log.where((log.patient == patient) & (log["ask"] != Ask.LEVEL))
-    since = int(starts[cycle - 1])
+    own = waiting.where(waiting.patient == patient)
     down, target, target_rule = 0, -1, -1
-    for row in np.flatnonzero(own["day"] >= since):
+    for row in range(len(own.patient)):
         action, amount = int(own["action"][row]), int(own["argument"][row])
         day, rule = int(own["day"][row]), int(own["rule"][row])
         if own["ask"][row] == Ask.GATE:
