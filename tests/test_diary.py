@@ -26,9 +26,6 @@ from sim.scenario.file import load_scenario
 from sim.scenario.library import shipped_names
 from sim.what_if import what_if, with_changes
 
-# In the slow tier until its running time and every case have been looked at again.
-pytestmark = pytest.mark.slow
-
 PATIENTS = 300
 MADE, MADE_PATIENTS = range(1, 61), 12
 DAY_ONE = date(2024, 1, 1)

@@ -26,9 +26,6 @@ from sim.scenario.scenario import Scenario
 from sim.summary import summarize
 from sim.tallies import Arm, Sums, count_arms
 
-# In the slow tier until its running time and every case have been looked at again.
-pytestmark = pytest.mark.slow
-
 PATIENTS = 10_000
 SEED = 99
 FLAGSHIP = "ixazomib-maintenance"

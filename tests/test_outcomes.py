@@ -258,6 +258,23 @@ def left_on_day_1() -> tuple[Told, dict[str, Any]]:
     return one, worked
 
 
+def left_after_a_reduction_was_made() -> tuple[Told, dict[str, Any]]:
+    """A reduction decided on day 1 of cycle 2 acts that day; cycle 3 ends before its dose."""
+    one = Told(107)
+    one.cycle(1, 1, 1, 1, 1)
+    one.cycle(2, 29, 0, 0, 0)
+    one.decide(2, 29, Ask.VISIT, "reduce-after-delay", Action.DOWN, 1)
+    one.ends(3, 57, Cause.WITHDRAWAL)
+    worked = expected(
+        patient=107, last_cycle=3, last_day=57, cause=Cause.WITHDRAWAL,
+        level_of_cycle={1: 1, 2: 0, 3: 0}, first_reduction_cycle=2, first_modification_cycle=2,
+        reductions=1, rule_fires={RULES["reduce-after-delay"]: 1}, given_ug=9_000 + 6_900,
+        given_mg=15.9, loss_not_escalated_ug=6_000, loss_reduced_ug=2_100,
+        loss_stopped_ug=12_000, auc_per_day=1_000 * 15.9 / (CL_F * 57),
+    )  # fmt: skip
+    return one, worked
+
+
 def left_before_anything() -> tuple[Told, dict[str, Any]]:
     """Stopped before the first dose: no cycle, the whole course lost."""
     one = Told(105)
@@ -297,6 +314,7 @@ WRITTEN = {
         left_on_day_1,
         left_before_anything,
         reduced_then_raised,
+        left_after_a_reduction_was_made,
     )
 }
 

@@ -28,9 +28,6 @@ from sim.scenario.file import load_scenario
 from sim.summary import summarize, wilson
 from sim.tallies import count_arms
 
-# In the slow tier until its running time and every case have been looked at again.
-pytestmark = pytest.mark.slow
-
 PATIENTS = 4_000
 SEED = 77
 CYCLES = 26
