@@ -66,18 +66,6 @@ class FileError(SimError):
         super().__init__("", problems)
 
 
-class VerificationError(SimError):
-    """Results that are not what they should be."""
-
-    exit_code = 4
-
-
-class DefectError(SimError):
-    """A fault of this program, not of its user."""
-
-    exit_code = 70
-
-
 def quoted(value: str) -> str:
     """User text in straight quotes: unprintable characters escaped, cut at 60 characters."""
     return f'"{_printable(value[: QUOTE_AT_MOST + 1], QUOTE_AT_MOST)}"'

@@ -9,17 +9,19 @@ from sim.model.calendar import (
     arrive_at_start,
     give_dose,
     hold_limit_day,
-    next_cycle_is_quiet,
     next_recheck,
     notice,
-    pass_quiet_cycle,
-    pass_rest_of_cycle,
-    rest_of_cycle_is_quiet,
     start_cycle,
     visit,
 )
 from sim.model.jit import njit
 from sim.model.layout import UNLIMITED
+from sim.model.quiet import (
+    next_cycle_is_quiet,
+    pass_quiet_cycle,
+    pass_rest_of_cycle,
+    rest_of_cycle_is_quiet,
+)
 
 PENDING = int(Status.PENDING)
 ACTIVE = int(Status.ACTIVE)

@@ -10,25 +10,21 @@ Engines move `state.day` and the status of events; everything that happens on a 
 """
 
 from sim.codes import Ask, Cause, History, Status
-from sim.model.course import draw_events, nothing_is_drawn
-from sim.model.draws import word_of_cycle
+from sim.model.course import draw_events
+from sim.model.exits import assess_ahead, assess_cycle
 from sim.model.exposure import draw_latents, fill_exposures
+from sim.model.gate import ask_gate, record_delay
 from sim.model.jit import njit
 from sim.model.layout import ALL_CYCLES
+from sim.model.levels import end_treatment, remember, resume_dosing
 from sim.model.policy import (
     ask_event_rules,
-    ask_gate,
     ask_rules,
     decide_level,
-    end_treatment,
     heed_hold,
-    record_delay,
-    remember,
-    resume_dosing,
     stop_if_held_too_long,
     test_until,
 )
-from sim.model.risk import exit_happens, exit_hazard, exit_time
 
 ASK_STOP = int(Ask.STOP)
 ASK_VISIT = int(Ask.VISIT)
@@ -100,7 +96,6 @@ def begin(plan, state, patient):
     state.escalated_cycle = 0
     state.given_ug = 0
     state.given_benefit_ug = 0
-    state.n_withheld = 0
     state.last_dose_day = 0
     state.loss_not_escalated_ug = 0
     state.loss_reduced_ug = 0
@@ -159,24 +154,6 @@ def visit(plan, state, book):
 
 
 @njit
-def assess_exits(plan, state, cycle, ahead, from_day, to_day):
-    """Let the earliest exit that happens in (from_day, to_day] win; return its number or -1."""
-    winner = -1
-    earliest = 0.0
-    for number in range(plan.n_exits):
-        if plan.exit_before_ae[number] != ahead or plan.exit_hazard[number] <= 0.0:
-            continue
-        hazard = exit_hazard(plan, state, number, from_day, to_day)
-        word = word_of_cycle(plan, state.patient, plan.exit_stream[number], cycle, 0)
-        if exit_happens(hazard, word):
-            time = exit_time(plan, number, hazard, word, from_day, to_day)
-            if winner < 0 or time < earliest:
-                winner = number
-                earliest = time
-    return winner
-
-
-@njit
 def notice(plan, state, book):
     """An event is known at its onset, outside a visit: event rules and stop rules only."""
     state.ask = 2 * (state.day - state.asked_from_day) + 1
@@ -184,38 +161,6 @@ def notice(plan, state, book):
     ask_event_rules(plan, state, book)
     if not state.ended:
         ask_rules(plan, state, book, ASK_STOP)
-
-
-@njit
-def is_screened_out(plan, state, days):
-    """Say whether the screen has shown that no exit can happen in a cycle of nominal length."""
-    return days == plan.cycle_days and not (state.exit_cycles >> state.cycle) & 1
-
-
-@njit
-def assess_cycle(plan, state):
-    """Assess the ended cycle on the planned day 1 of the next, over the days since the last."""
-    to_day = state.planned_day - 1
-    from_day = state.assessed_to_day
-    state.assessed_to_day = to_day
-    if is_screened_out(plan, state, to_day - from_day):
-        return
-    number = assess_exits(plan, state, state.cycle, 0, from_day, to_day)
-    if number >= 0:
-        end_treatment(state, plan.exit_cause[number], 0, -1, to_day)
-
-
-@njit
-def assess_ahead(plan, state):
-    """Exits marked `before_ae`, on the actual day 1, over the days of the cycle that starts."""
-    to_day = state.day - 1 + plan.cycle_days
-    from_day = state.assessed_ahead_to_day
-    state.assessed_ahead_to_day = to_day
-    if is_screened_out(plan, state, to_day - from_day):
-        return
-    number = assess_exits(plan, state, state.cycle, 1, from_day, to_day)
-    if number >= 0:
-        end_treatment(state, plan.exit_cause[number], 0, -1, state.day)
 
 
 @njit
@@ -283,7 +228,6 @@ def account_for_dose(plan, state, given):
         state.last_dose_day = state.day
     else:
         state.loss_held_ug += level_ug
-        state.n_withheld += 1
 
 
 @njit
@@ -342,125 +286,3 @@ def hold_limit_day(plan, state):
     if state.hold_rule < 0:
         return 0
     return state.hold_day + plan.max_hold_days
-
-
-@njit
-def has_unknown_event(state):
-    """Say whether some event drawn is not known yet."""
-    for event in range(state.first_open_event, state.n_events):
-        if state.event_known_day[event] == 0:
-            return True
-    return False
-
-
-@njit
-def settle_events(plan, state, day):
-    """Bring events up to a day, before which nothing happens."""
-    for event in range(state.first_open_event, state.n_events):
-        if state.event_end[event] < day and state.event_status[event] == ACTIVE:
-            state.event_status[event] = RECOVERED
-    forget_closed_events(plan, state)
-
-
-@njit
-def events_are_idle(plan, state):
-    """Say whether every open event is known and asked about, and matters to no rule any more."""
-    about = plan.rules_about_new
-    for event in range(state.first_open_event, state.n_events):
-        if state.event_known_day[event] == 0 or state.event_asked[event] & about != about:
-            return False
-        kind, grade = state.event_kind[event], state.event_grade[event]
-        if plan.standing_rules[kind, grade, state.event_related[event]] != 0:
-            return False
-    return True
-
-
-@njit
-def nothing_waits(plan, state):
-    """Say whether no event matters to a rule, no dose is withheld, no change or delay is due."""
-    return (
-        state.hold_rule < 0
-        and state.skip_rule < 0
-        and state.resume_down == 0
-        and state.due_down == 0
-        and state.due_level < 0
-        and state.delay_ordered_days == 0
-        and events_are_idle(plan, state)
-    )
-
-
-@njit
-def rest_of_cycle_is_quiet(plan, state):
-    """Say whether the running cycle can bring nothing more but its doses."""
-    return (
-        state.hold_rule < 0
-        and state.skip_rule < 0
-        and state.resume_down == 0
-        and not (plan.busy_insides >> state.cycle) & 1
-        and events_are_idle(plan, state)
-    )
-
-
-@njit
-def pass_rest_of_cycle(plan, state, point):
-    """Give the doses planned from a point of the running cycle on."""
-    while point < plan.n_points:
-        if plan.point_dose[point] > 0:
-            state.day = state.cycle_start[state.cycle] + plan.point_day[point] - 1
-            account_for_dose(plan, state, 1)
-        point += 1
-
-
-@njit
-def next_cycle_is_quiet(plan, state):
-    """Say whether the next cycle can bring nothing but its doses, so that no rule need be asked.
-
-    Holds when nothing waits, no event is drawn, no exit ends the cycle before it or is
-    assessed ahead of it, and no rule could act without an event. Then `pass_quiet_cycle` is
-    all that happens.
-    """
-    cycle = state.cycle + 1
-    if cycle > plan.max_cycles or state.planned_day > plan.max_days:
-        return False
-    if (plan.busy_cycles >> cycle) & 1:
-        return False
-    if state.hold_rule >= 0 or has_unknown_event(state):
-        return False
-    if state.first_open_event < state.n_events:
-        settle_events(plan, state, state.planned_day)
-    if not nothing_waits(plan, state):
-        return False
-    if state.cycle >= 1 and (state.exit_cycles >> state.cycle) & 1:
-        return False
-    if plan.has_exit_ahead and (state.exit_cycles >> cycle) & 1:
-        return False
-    if state.planned_day - 1 - state.assessed_to_day not in (0, plan.cycle_days):
-        return False
-    return not (state.any_candidate >> cycle) & 1 or nothing_is_drawn(plan, state, cycle)
-
-
-@njit
-def pass_quiet_cycle(plan, state):
-    """Give every dose of the next cycle, as the full course of the day would."""
-    state.cycle += 1
-    state.asked_cycle = state.cycle
-    state.asked_from_day = state.planned_day
-    state.day = state.planned_day
-    state.assessed_to_day = state.planned_day - 1
-    state.assessed_ahead_to_day = state.planned_day - 1 + plan.cycle_days
-    state.cycle_start[state.cycle] = state.day
-    state.level_of_cycle[state.cycle] = state.level
-    state.planned_day = state.day + plan.cycle_days
-    level_ug = plan.level_ug[state.level]
-    highest_ug = plan.level_ug[state.highest_level]
-    state.loss_not_escalated_ug += plan.n_doses * (plan.reference_ug - highest_ug)
-    state.loss_reduced_ug += plan.n_doses * (highest_ug - level_ug)
-    state.given_ug += plan.n_doses * level_ug
-    if state.planned_day - 1 <= plan.benefit_days:
-        state.given_benefit_ug += plan.n_doses * level_ug
-    else:
-        for point in range(plan.n_points):
-            day = state.cycle_start[state.cycle] + plan.point_day[point] - 1
-            if plan.point_dose[point] > 0 and day <= plan.benefit_days:
-                state.given_benefit_ug += level_ug
-    state.last_dose_day = state.cycle_start[state.cycle] + plan.last_dose_day - 1

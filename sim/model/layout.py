@@ -222,7 +222,6 @@ PLAN = np.dtype(
         ("operation", _integer, (MAX_OPERATIONS,)),
         ("operand", _integer, (MAX_OPERATIONS,)),
         # screening: upper bounds of a cycle's hazard, see model/screen.py
-        ("screen_bins", _integer),  # 0: every cycle is a candidate
         ("screen_low", _real, (MAX_KINDS, SCREEN_BINS)),
         ("screen_rise", _real, (MAX_KINDS, SCREEN_BINS)),
         ("screen_low_weight", _real, (CYCLE_SLOTS + 4,)),
@@ -319,7 +318,6 @@ STATE = np.dtype(
         # doses
         ("given_ug", _integer),
         ("given_benefit_ug", _integer),
-        ("n_withheld", _integer),
         ("last_dose_day", _integer),
         ("loss_not_escalated_ug", _integer),
         ("loss_reduced_ug", _integer),

@@ -1,4 +1,4 @@
-"""The policy: the only place where a dose changes. Rules are data; this reads them.
+"""The policy: rules are data, and this reads them; what they change is in `levels.py`.
 
 At an ask every rule of that occasion is considered and logged; one of those that fire wins
 (stop > hold = delay = skip > down > up, then file order, or file order alone) and acts.
@@ -9,6 +9,7 @@ from sim.codes import Action, Ask, Cause, History, Route, Then
 from sim.model.conditions import condition_holds
 from sim.model.draws import word_of_cycle
 from sim.model.jit import njit
+from sim.model.levels import change_level, end_treatment, make_due_changes, may_rise, remember
 
 NO_ACTION = int(Action.NONE)
 UP = int(Action.UP)
@@ -23,7 +24,6 @@ ASK_EVENT = int(Ask.EVENT)
 ASK_STOP = int(Ask.STOP)
 ASK_GATE = int(Ask.GATE)
 ASK_LEVEL = int(Ask.LEVEL)
-ASK_DOSE = int(Ask.DOSE)
 ASK_UNTIL = int(Ask.UNTIL)
 MISSED = int(History.MISSED)
 HELD = int(History.HOLD)
@@ -36,77 +36,10 @@ ROUTE_MAX_HOLD = int(Route.MAX_HOLD)
 ROUTE_BELOW_LOWEST = int(Route.BELOW_LOWEST)
 ROUTE_MAX_REDUCTIONS = int(Route.MAX_REDUCTIONS)
 THEN_DOWN = int(Then.DOWN)
-THEN_STOP = int(Then.STOP)
 
 
 @njit
-def end_treatment(state, cause, route, rule, last_day):
-    """End treatment; the first reason stays."""
-    if not state.ended:
-        state.ended = 1
-        state.cause = cause
-        state.route = route
-        state.end_rule = rule
-        state.last_day = last_day
-
-
-@njit
-def remember(state, kind, cycle, rule, related, days):
-    """Enter what has been done to the dose into the patient's history."""
-    entry = state.n_history
-    state.history_kind[entry] = kind
-    state.history_cycle[entry] = cycle
-    state.history_day[entry] = state.day
-    state.history_rule[entry] = rule
-    state.history_related[entry] = related
-    state.history_days[entry] = days
-    state.history_level[entry] = state.level
-    state.n_history = entry + 1
-
-
-@njit
-def _change_layers(state, level):
-    """An increase opens a layer; a reduction cuts those above it and keeps the others' starts."""
-    if level > state.level:
-        state.layer_level[state.n_layers] = level
-        state.layer_cycle[state.n_layers] = state.asked_cycle
-        state.n_layers += 1
-        state.last_increase_cycle = state.asked_cycle
-        return
-    while state.n_layers > 1 and state.layer_level[state.n_layers - 2] >= level:
-        state.n_layers -= 1
-    state.layer_level[state.n_layers - 1] = min(state.layer_level[state.n_layers - 1], level)
-
-
-@njit
-def change_level(plan, state, level, rule, related):
-    """Move to another level; below the lowest, stop or stay. The only function that does."""
-    if level < 0:
-        if not plan.stay_at_lowest:
-            end_treatment(state, ADVERSE_EVENT, ROUTE_BELOW_LOWEST, rule, state.day)
-            return
-        level = 0
-    if level == state.level:
-        return
-    if level < state.level and state.n_reductions >= plan.max_reductions:
-        end_treatment(state, ADVERSE_EVENT, ROUTE_MAX_REDUCTIONS, rule, state.day)
-        return
-    remember(
-        state, REDUCTION if level < state.level else INCREASE, state.asked_cycle, rule, related, 0
-    )
-    _change_layers(state, level)
-    if level < state.level:
-        state.n_reductions += 1
-        state.level_before_reduction = state.level
-    elif state.escalated_cycle == 0:
-        state.escalated_cycle = state.asked_cycle
-    state.level = level
-    state.highest_level = max(state.highest_level, level)
-    state.last_change_day = state.day
-
-
-@njit
-def _is_asked(plan, state, rule):
+def is_asked(plan, state, rule):
     if not (plan.rule_cycles[rule] >> state.asked_cycle) & 1:
         return False
     day = 1
@@ -213,7 +146,7 @@ def consider(plan, state, book, rule, event, ask):
 
 
 @njit
-def _finish(book, state, row):
+def mark_winner(book, state, row):
     if row >= 0:
         book.log[row, 8] = 1
         book.log[row, 13] = state.level
@@ -227,16 +160,6 @@ def open_hold(state, rule, related):
     state.hold_related = related
     state.rule_holds[rule] += 1
     remember(state, HELD, state.asked_cycle, rule, related, 0)
-
-
-@njit
-def may_rise(plan, state, rule, level):
-    """Say whether an increase to a level is allowed by the ladder, locks and the rule's cap."""
-    if level >= plan.n_levels or state.asked_cycle <= state.lock_to_cycle:
-        return False
-    if plan.rule_caps[rule] and state.n_reductions > 0:
-        return level <= state.level_before_reduction
-    return True
 
 
 @njit
@@ -300,7 +223,7 @@ def ask_event_rules(plan, state, book):
     todo = event_rules_to_ask(plan, state, book)
     best, best_severity, best_argument, best_action, best_row, best_related = -1, 0, 0, 0, -1, 0
     for rule in range(plan.n_rules if todo else 0):
-        if not (todo >> rule) & 1 or not _is_asked(plan, state, rule):
+        if not (todo >> rule) & 1 or not is_asked(plan, state, rule):
             continue
         for event in range(state.first_open_event, state.n_events):
             if state.event_known_day[event] == 0 or (state.event_asked[event] >> rule) & 1:
@@ -318,7 +241,7 @@ def ask_event_rules(plan, state, book):
                 best_related |= state.match_related
     if best >= 0:
         act(plan, state, best_action, best_argument, best, best_related, ASK_EVENT)
-        _finish(book, state, best_row)
+        mark_winner(book, state, best_row)
 
 
 @njit
@@ -362,7 +285,7 @@ def _ask_each(plan, state, book, ask, rules):
     forbids another."""
     best, best_severity, best_argument, best_action, best_row, best_related = -1, 0, 0, 0, -1, 0
     for rule in range(plan.n_rules):
-        if not (rules >> rule) & 1 or not _is_asked(plan, state, rule):
+        if not (rules >> rule) & 1 or not is_asked(plan, state, rule):
             continue
         action, argument, row = consider(plan, state, book, rule, -1, ask)
         if (plan.rules_about_new >> rule) & 1:
@@ -380,7 +303,7 @@ def _ask_each(plan, state, book, ask, rules):
     if changed and best_action in (UP, DOWN, SET):
         return
     if act(plan, state, best_action, best_argument, best, best_related, ask):
-        _finish(book, state, best_row)
+        mark_winner(book, state, best_row)
 
 
 @njit
@@ -407,7 +330,7 @@ def test_until(plan, state, book):
         state.hold_rule = -1
     row = write_log(book, state, ASK_UNTIL, rule, -1, int(holds), int(holds), RESUME, down)
     if holds:
-        _finish(book, state, row)
+        mark_winner(book, state, row)
 
 
 @njit
@@ -418,102 +341,8 @@ def stop_if_held_too_long(plan, state):
 
 
 @njit
-def _ask_gate_rule(plan, state, book, rule, waited):
-    """Ask one gate rule; return whether it wants the cycle to wait."""
-    action, _, row = consider(plan, state, book, rule, -1, ASK_GATE)
-    related = state.match_related
-    if (plan.rules_about_new >> rule) & 1:
-        mark_asked(state, rule)
-    if action == NO_ACTION:
-        return False
-    if not (state.gate_fired >> rule) & 1:
-        state.gate_fired |= 1 << rule
-        count_firing(plan, state, rule)
-    if waited < plan.rule_max_days[rule]:
-        state.delay_rule = rule
-        state.delay_related |= related
-        _finish(book, state, row)
-        return True
-    if plan.rule_then[rule] == THEN_STOP:
-        end_treatment(state, ADVERSE_EVENT, ROUTE_MAX_DELAY, rule, state.day)
-        _finish(book, state, row)
-    elif plan.rule_then[rule] == THEN_DOWN and not (state.gate_gave_up >> rule) & 1:
-        state.gate_gave_up |= 1 << rule
-        state.due_down += plan.rule_then_down[rule]
-        state.due_rule = rule
-        state.due_related = related
-        _finish(book, state, row)
-    return False
-
-
-@njit
-def ask_gate(plan, state, book):
-    """Ask whether the planned cycle may start today; return True if it must wait."""
-    waited = state.day - state.planned_day
-    wait = False
-    if state.hold_rule >= 0:
-        wait = True
-        state.delay_rule = state.hold_rule
-        state.delay_related |= state.hold_related
-    if state.delay_ordered_days > waited:
-        wait = True
-        state.delay_rule = state.ordered_rule
-        state.delay_related |= state.ordered_related
-    rules = rules_to_ask(plan, state, book, ASK_GATE)
-    for rule in range(plan.n_rules if rules else 0):
-        if not (rules >> rule) & 1 or not _is_asked(plan, state, rule):
-            continue
-        if _ask_gate_rule(plan, state, book, rule, waited):
-            wait = True
-        if state.ended:
-            return False
-    if wait and waited >= plan.max_delay_days:
-        end_treatment(state, ADVERSE_EVENT, ROUTE_MAX_DELAY, state.delay_rule, state.day)
-        return False
-    return wait
-
-
-@njit
-def record_delay(state, days):
-    """Enter the delay of the cycle that starts today, if any, and forget how it came about."""
-    if days > 0:
-        remember(state, DELAYED, state.asked_cycle, state.delay_rule, state.delay_related, days)
-    state.delay_rule = -1
-    state.delay_related = 0
-    state.delay_ordered_days = 0
-    state.ordered_related = 0
-    state.gate_fired = 0
-    state.gate_gave_up = 0
-
-
-@njit
-def make_due_changes(plan, state):
-    """Carry out reductions that fell due: of closed holds and of earlier rules, as one change."""
-    if state.resume_down + state.due_down > 0:
-        rule = state.resume_rule if state.resume_down > 0 else state.due_rule
-        related = state.resume_related if state.resume_down > 0 else state.due_related
-        change_level(plan, state, state.level - state.resume_down - state.due_down, rule, related)
-    elif state.due_level >= 0 and (
-        state.due_level <= state.level or may_rise(plan, state, state.due_rule, state.due_level)
-    ):
-        change_level(plan, state, state.due_level, state.due_rule, state.due_related)
-    state.resume_down = 0
-    state.due_down = 0
-    state.due_level = -1
-
-
-@njit
 def decide_level(plan, state, book):
     """Level decision on the actual day 1 of a cycle: due reductions, then the cycle's rules."""
     make_due_changes(plan, state)
     if not state.ended:
         ask_rules(plan, state, book, ASK_LEVEL)
-
-
-@njit
-def resume_dosing(plan, state):
-    """Carry out the step of a closed hold at the next dose, mid-cycle."""
-    if state.resume_down > 0:
-        level = state.level - state.resume_down
-        state.resume_down = 0
-        change_level(plan, state, level, state.resume_rule, state.resume_related)

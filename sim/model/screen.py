@@ -104,7 +104,6 @@ def _fill_kind(plan, kind, top_level):
 def fill_bounds(plans):
     """Fill the bounds of a plan."""
     plan = plans[0]
-    plan.screen_bins = SCREEN_BINS
     _fill_weights(plan)
     top_level = plan.n_levels - 1
     if _first_rise(plan) > plan.max_cycles:
