@@ -17,10 +17,13 @@ from sim.model.calendar import (
 from sim.model.jit import njit
 from sim.model.layout import UNLIMITED
 from sim.model.quiet import (
-    next_cycle_is_quiet,
-    pass_quiet_cycle,
+    mute_events,
+    pass_cycles,
     pass_rest_of_cycle,
+    pass_start,
+    quiet_cycles_ahead,
     rest_of_cycle_is_quiet,
+    start_is_quiet,
 )
 
 PENDING = int(Status.PENDING)
@@ -132,28 +135,47 @@ def wait_for_start(plan, state, book):
 
 
 @njit
+def run_days(plan, state, book):
+    """Run the planned days of the cycle that has started."""
+    point = 0
+    while not state.ended and point < plan.n_points:
+        if not book.recording and rest_of_cycle_is_quiet(plan, state, point):
+            pass_rest_of_cycle(plan, state, point)
+            return
+        day = state.cycle_start[state.cycle] + plan.point_day[point] - 1
+        pass_days_before(plan, state, book, day)
+        if not state.ended:
+            run_day(plan, state, book, point)
+        point += 1
+
+
+@njit
+def run_cycle(plan, state, book):
+    """Run the next cycle: its start, its draws, its days."""
+    drawn = state.n_events
+    if not book.recording and start_is_quiet(plan, state):
+        pass_start(plan, state, book)
+    else:
+        wait_for_start(plan, state, book)
+        if not state.ended:
+            start_cycle(plan, state, book)
+    if not book.recording:
+        mute_events(plan, state, drawn)
+    run_days(plan, state, book)
+
+
+@njit
 def run_course(plan, state, book):
     """Run a patient put before the first dose to the end of treatment.
 
     The book takes rows when it records; its script, if any, takes the place of AE draws.
     """
     while not state.ended:
-        if not book.recording and next_cycle_is_quiet(plan, state):
-            pass_quiet_cycle(plan, state)
-            continue
-        wait_for_start(plan, state, book)
-        if not state.ended:
-            start_cycle(plan, state, book)
-        point = 0
-        while not state.ended and point < plan.n_points:
-            if not book.recording and rest_of_cycle_is_quiet(plan, state):
-                pass_rest_of_cycle(plan, state, point)
-                break
-            day = state.cycle_start[state.cycle] + plan.point_day[point] - 1
-            pass_days_before(plan, state, book, day)
-            if not state.ended:
-                run_day(plan, state, book, point)
-            point += 1
+        if not book.recording:
+            quiet = quiet_cycles_ahead(plan, state)
+            if quiet > 0:
+                pass_cycles(plan, state, quiet)
+        run_cycle(plan, state, book)
 
 
 @njit

@@ -94,25 +94,6 @@ def draw_kind(plan, state, kind, word):
 
 
 @njit
-def nothing_is_drawn(plan, state, cycle):
-    """Say whether no kind occurs in the next cycle, if it starts at the present level.
-
-    Only for a patient for whom nothing can change before the draws; kinds shown not to
-    occur are no candidates any more.
-    """
-    state.level_of_cycle[cycle] = state.level
-    for kind in range(plan.n_kinds):
-        if not (state.candidate_cycles[kind] >> cycle) & 1 or not is_at_risk(plan, state, kind):
-            continue
-        background, drug = cycle_hazards(plan, state, kind, cycle)
-        word = word_of_cycle(plan, state.patient, plan.kind_stream[kind], cycle, 0)
-        if grade_of_word(plan, kind, word, state.frailty * (background + drug)) > 0:
-            return False
-        state.candidate_cycles[kind] &= ~(1 << cycle)
-    return True
-
-
-@njit
 def _take_from_script(plan, state, book):
     for row in range(book.n_script):
         if book.script[row, 0] != state.cycle:

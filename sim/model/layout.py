@@ -165,8 +165,15 @@ PLAN = np.dtype(
         ("n_rules", _integer),
         ("rules_about_new", _integer),  # bit r: rule r must be asked once about every event
         ("asked_at", _integer, (7,)),  # by occasion: bit r, rule r is asked there
+        ("asked_in_cycle", _integer, (CYCLE_SLOTS + 1,)),  # bit r: rule r is asked in cycle c
         ("rules_of_event", _integer, (MAX_KINDS, GRADES, 2)),  # rules such an event can matter to
-        ("standing_rules", _integer, (MAX_KINDS, GRADES, 2)),  # ... as long as it is active
+        # bit r: event rule r acts only if its draw is below its chance threshold
+        ("chance_rules", _integer),
+        ("chance_threshold", _integer, (MAX_RULES,)),
+        # Whether some rule may act because such an event is active: at the start of a cycle
+        # (its level decision included), or on a day within it.
+        ("standing_at_start", _integer, (MAX_KINDS, GRADES, 2)),
+        ("standing_inside", _integer, (MAX_KINDS, GRADES, 2)),
         ("has_exit_ahead", _integer),
         ("rules_without_event", _integer),  # bit r: rule r can hold without a live or new event
         ("rule_at", _integer, (MAX_RULES,)),
@@ -227,8 +234,10 @@ PLAN = np.dtype(
         ("screen_low_weight", _real, (CYCLE_SLOTS + 4,)),
         ("screen_rise_weight", _real, (CYCLE_SLOTS + 4,)),
         ("exit_threshold", _integer, (MAX_EXITS,)),  # of a nominal cycle; 2^32: not constant
-        ("busy_cycles", _integer),  # bit c: some rule may act in cycle c without an event
-        ("busy_insides", _integer),  # bit c: some rule may act within c without an event
+        # bit c: without an event some rule may act
+        ("busy_starts", _integer),  # on the planned day 1 of cycle c or on a recheck
+        ("busy_levels", _integer),  # at the level decision of cycle c
+        ("busy_insides", _integer),  # on a day within cycle c
     ],
     align=True,
 )

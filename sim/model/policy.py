@@ -51,7 +51,8 @@ def is_asked(plan, state, rule):
 
 
 @njit
-def _word(plan, state, rule, event):
+def word_of_rule(plan, state, rule, event):
+    """Return the word that decides whether a rule with a probability acts."""
     if event >= 0:
         stream = plan.rule_kind_stream[rule, state.event_kind[event]]
         return word_of_cycle(plan, state.patient, stream, state.event_cycle[event], 0)
@@ -64,13 +65,13 @@ def _action_of(plan, state, rule, event):
     """Return (action, argument) of a rule whose condition holds; NO_ACTION if its draw fails."""
     n_choices = plan.rule_n_choices[rule]
     if n_choices > 0:
-        word = _word(plan, state, rule, event)
+        word = word_of_rule(plan, state, rule, event)
         for choice in range(n_choices):
             if word < plan.choice_threshold[rule, choice]:
                 return plan.choice_action[rule, choice], plan.choice_argument[rule, choice]
         return NO_ACTION, 0
     certain = plan.rule_threshold[rule] == 1 << 32
-    if not certain and _word(plan, state, rule, event) >= plan.rule_threshold[rule]:
+    if not certain and word_of_rule(plan, state, rule, event) >= plan.rule_threshold[rule]:
         return NO_ACTION, 0
     step = min(state.rule_fires[rule], plan.rule_n_steps[rule] - 1)
     return plan.step_action[rule, step], plan.step_argument[rule, step]
@@ -265,7 +266,7 @@ def rules_of_open_events(plan, state):
 @njit
 def rules_to_ask(plan, state, book, ask):
     """Return the rules of an occasion, as bits, that may hold or whose row is wanted."""
-    rules = plan.asked_at[ask]
+    rules = plan.asked_at[ask] & plan.asked_in_cycle[state.asked_cycle]
     if rules != 0 and not book.recording:
         rules &= plan.rules_without_event | rules_of_open_events(plan, state)
     return rules

@@ -111,6 +111,9 @@ class RuleCompiler:
         plan.asked_at[self._ask_of(rule, number)] |= 1 << number
         plan.rule_raises[number] = int(raises_dose(self.scenario, rule))
         plan.rule_cycles[number] = cycles_asked(rule)
+        for cycle in range(1, MAX_CYCLES + 1):
+            if (int(plan.rule_cycles[number]) >> cycle) & 1:
+                plan.asked_in_cycle[cycle] |= 1 << number
         plan.rule_days[number] = 1
         if rule.on is not None and rule.on.cycle_day is not None:
             plan.rule_days[number] = 0
@@ -142,12 +145,20 @@ class RuleCompiler:
         can_hold = bool(plan.rule_raises[number]) or not needs_event(rule.when)
         if rule.at != "event" and can_hold:
             plan.rules_without_event |= 1 << number
-            plan.busy_cycles |= plan.rule_cycles[number]
-            if rule.at != "cycle" or plan.rule_is_stop[number]:
-                plan.busy_insides |= plan.rule_cycles[number]
+            self._fill_busy(number, self._ask_of(rule, number))
         self._fill_events(number, rule)
         if rule.until is not None:
             plan.rule_until[number] = self.conditions.compile(rule, rule.until)
+
+    def _fill_busy(self, number: int, ask: Ask) -> None:
+        """Mark the cycles in which a rule may act without an event, by where it is asked."""
+        plan = self.plan
+        if ask == Ask.LEVEL:
+            plan.busy_levels |= plan.rule_cycles[number]
+        if ask in (Ask.STOP, Ask.VISIT, Ask.GATE):
+            plan.busy_starts |= plan.rule_cycles[number]
+        if ask in (Ask.STOP, Ask.VISIT, Ask.DOSE):
+            plan.busy_insides |= plan.rule_cycles[number]
 
     def _fill_events(self, number: int, rule: Rule) -> None:
         """Mark the rule for every event that its active or new clauses could match.
@@ -156,6 +167,7 @@ class RuleCompiler:
         counted because it raises the dose, is asked about every event.
         """
         plan = self.plan
+        ask = self._ask_of(rule, number)
         if rule.at == "event" and (plan.rule_raises[number] or not needs_new(rule.when)):
             plan.rules_of_event[...] |= 1 << number
             return
@@ -173,8 +185,10 @@ class RuleCompiler:
             for kind, grade, related in product(self.kinds.values(), range(1, GRADES), (0, 1)):
                 if self._could_match(clause, kind, grade, related):
                     plan.rules_of_event[kind, grade, related] |= 1 << number
-                    if is_standing and rule.at != "event":
-                        plan.standing_rules[kind, grade, related] |= 1 << number
+                    if is_standing and ask in (Ask.STOP, Ask.VISIT, Ask.GATE, Ask.LEVEL):
+                        plan.standing_at_start[kind, grade, related] = 1
+                    if is_standing and ask in (Ask.STOP, Ask.VISIT, Ask.DOSE):
+                        plan.standing_inside[kind, grade, related] = 1
 
     def _could_match(self, clause: int, kind: int, grade: int, related: int) -> bool:
         plan = self.plan
@@ -202,6 +216,11 @@ class RuleCompiler:
             for place, choice in enumerate(rule.choices):
                 total += choice.probability
                 plan.choice_threshold[number, place] = threshold(min(total, 1.0))
+            plan.chance_threshold[number] = plan.choice_threshold[number, len(rule.choices) - 1]
+        else:
+            plan.chance_threshold[number] = plan.rule_threshold[number]
+        if rule.at == "event" and not plan.rule_raises[number]:
+            plan.chance_rules |= 1 << number
 
     def _fill_actions(self, number: int, rule: Rule) -> None:
         plan = self.plan
