@@ -6,18 +6,24 @@ so neither the number of threads nor the size of a block can change a result.
 
 import numpy as np
 
+from sim.engines.blank import first_own_cycle, run_blank_course, take_over_history
 from sim.engines.patient import copy_end, run_course
 from sim.model import calendar, outcome
 from sim.model.jit import njit
-from sim.model.layout import MAX_KINDS
+from sim.model.layout import COURSE_WORDS_END, CYCLE_SLOTS, FIRST_COURSE_WORD, MAX_KINDS
 from sim.model.screen import screen_block
 
 
 @njit
-def run_block(plans, first, states, books, outcomes):
-    """Run consecutive patients without rows and fill their outcome records."""
+def run_block(plans, first, states, words, books, outcomes):
+    """Run consecutive patients without rows and fill their outcome records.
+
+    states are two, the running patient's and the blank one's; words are the same memory as
+    8-byte words.
+    """
     plan = plans[0]
     state = states[0]
+    blank = states[1]
     book = books[0]
     n = outcomes.shape[0]
     bins = np.empty(n, np.int64)
@@ -27,13 +33,19 @@ def run_block(plans, first, states, books, outcomes):
     masks = np.empty((MAX_KINDS, n), np.int64)
     exits = np.empty(n, np.int64)
     screen_block(plan, first, bins, frailty, low, rise, masks, exits)
+    courses = np.empty((CYCLE_SLOTS + 1, COURSE_WORDS_END - FIRST_COURSE_WORD), np.int64)
+    last = run_blank_course(plan, blank, book, words[1], courses)
     for i in range(n):
-        calendar.begin(plan, state, first + i)
+        calendar.draw_patient(plan, state, first + i)
         state.exit_cycles = exits[i]
         state.any_candidate = 0
         for kind in range(plan.n_kinds):
             state.candidate_cycles[kind] = masks[kind, i]
             state.any_candidate |= masks[kind, i]
+        cycle = first_own_cycle(plan, state, last)
+        for word in range(FIRST_COURSE_WORD, COURSE_WORDS_END):
+            words[0, word] = courses[cycle, word - FIRST_COURSE_WORD]
+        take_over_history(state, blank)
         run_course(plan, state, book)
         outcome.drop_uncounted_events(plan, state)
         outcome.collect(plan, state, outcomes[i])

@@ -43,10 +43,12 @@ def threads_available() -> int:
 
 
 class Workspace:
-    """What one thread needs to run patients: a state and a book."""
+    """What one thread needs to run patients: the state of one and of a blank one, and a book."""
 
     def __init__(self, recording: bool, script: Script | None = None) -> None:
-        self.states = engine_array(np.zeros(1, STATE))
+        states = np.zeros(2, STATE)
+        self.states = engine_array(states)
+        self.words = states.view(np.int64).reshape(2, -1)
         self.books = engine_array(np.zeros(1, BOOK))
         book: Any = self.books.view(np.recarray)[0]
         book.recording = int(recording)
@@ -107,7 +109,8 @@ class OutcomeRunner:
             for place in range(patients):
                 events.run_patient(patient, first + place, outcomes, place)
         else:
-            kernel.run_block(self._plan.numbers, first, space.states, space.books, outcomes)
+            numbers = self._plan.numbers
+            kernel.run_block(numbers, first, space.states, space.words, space.books, outcomes)
         self._spare.append(space)
         return outcomes.view(np.ndarray)
 

@@ -41,17 +41,21 @@ ENDED = 2
 
 
 @njit
-def begin(plan, state, patient):
-    """Put a patient before the first dose."""
+def draw_patient(plan, state, patient):
+    """Give a patient a number and its latent values; every draw of the course is looked at."""
     state.patient = patient
     state.exit_cycles = ALL_CYCLES
     state.any_candidate = ALL_CYCLES
     for kind in range(plan.n_kinds):
         state.candidate_cycles[kind] = ALL_CYCLES
+        state.course_hazard_known[kind] = 0
     draw_latents(plan, state)
     fill_exposures(plan, state)
-    for kind in range(plan.n_kinds):
-        state.course_hazard_known[kind] = 0
+
+
+@njit
+def put_before_first_dose(plan, state):
+    """Put a patient before the first dose, with nothing in the ledgers."""
     for rule in range(plan.n_rules):
         state.rule_fires[rule] = 0
         state.rule_holds[rule] = 0
@@ -105,6 +109,13 @@ def begin(plan, state, patient):
     state.route = 0
     state.end_rule = -1
     state.last_day = 0
+
+
+@njit
+def begin(plan, state, patient):
+    """Draw a patient and put it before the first dose."""
+    draw_patient(plan, state, patient)
+    put_before_first_dose(plan, state)
 
 
 @njit

@@ -238,6 +238,7 @@ PLAN = np.dtype(
         ("busy_starts", _integer),  # on the planned day 1 of cycle c or on a recheck
         ("busy_levels", _integer),  # at the level decision of cycle c
         ("busy_insides", _integer),  # on a day within cycle c
+        ("chance_cycles", _integer),  # in cycle c, by a draw of its own
     ],
     align=True,
 )
@@ -254,7 +255,7 @@ STATE = np.dtype(
         ("level_auc", _real, (MAX_LEVELS,)),
         ("course_hazard", _real, (MAX_KINDS, MAX_LEVELS)),
         ("course_hazard_known", _integer, (MAX_KINDS,)),
-        # where the patient stands
+        # the course so far: where the patient stands
         ("day", _integer),
         ("cycle", _integer),  # the cycle running, 0 before the first dose
         ("asked_cycle", _integer),  # the cycle that rules are asked for
@@ -262,39 +263,21 @@ STATE = np.dtype(
         ("ask", _integer),  # number of the ask within the asked cycle, from its day
         ("planned_day", _integer),  # planned day 1 of the next cycle
         ("level", _integer),
-        ("cycle_start", _integer, (CYCLE_SLOTS + 1,)),
-        ("level_of_cycle", _integer, (CYCLE_SLOTS + 1,)),
+        ("cycle_start", np.int32, (CYCLE_SLOTS,)),
+        ("level_of_cycle", np.int8, (CYCLE_SLOTS,)),
         ("assessed_to_day", _integer),
         ("assessed_ahead_to_day", _integer),
         # layers of exposure, for the clocks
         ("n_layers", _integer),
-        ("layer_level", _integer, (CYCLE_SLOTS,)),
-        ("layer_cycle", _integer, (CYCLE_SLOTS,)),
+        ("layer_level", np.int8, (CYCLE_SLOTS,)),
+        ("layer_cycle", np.int8, (CYCLE_SLOTS,)),
         ("last_increase_cycle", _integer),
-        # adverse events, in the order drawn
+        # the ledgers below, as far as they are filled
         ("n_events", _integer),
         ("first_open_event", _integer),  # all before it are recovered and fully asked about
-        ("event_kind", np.int32, (MAX_EVENTS,)),
-        ("event_cycle", np.int32, (MAX_EVENTS,)),
-        ("event_onset", np.int32, (MAX_EVENTS,)),
-        ("event_end", np.int32, (MAX_EVENTS,)),
-        ("event_grade", np.int32, (MAX_EVENTS,)),
-        ("event_drug", np.int32, (MAX_EVENTS,)),
-        ("event_related", np.int32, (MAX_EVENTS,)),
-        ("event_level", np.int32, (MAX_EVENTS,)),
-        ("event_status", np.int32, (MAX_EVENTS,)),
-        ("event_known_day", np.int32, (MAX_EVENTS,)),
-        ("event_asked", _integer, (MAX_EVENTS,)),  # bit r: rule r has been asked about it
         ("had_kind", _integer),  # bit k: kind k has occurred
         # what has been done to the dose
         ("n_history", _integer),
-        ("history_kind", np.int32, (MAX_HISTORY,)),
-        ("history_cycle", np.int32, (MAX_HISTORY,)),
-        ("history_day", np.int32, (MAX_HISTORY,)),
-        ("history_rule", np.int32, (MAX_HISTORY,)),
-        ("history_related", np.int32, (MAX_HISTORY,)),
-        ("history_days", np.int32, (MAX_HISTORY,)),
-        ("history_level", np.int32, (MAX_HISTORY,)),
         ("hold_rule", _integer),  # -1: no hold open
         ("hold_day", _integer),
         ("hold_related", _integer),
@@ -314,10 +297,10 @@ STATE = np.dtype(
         ("ordered_related", _integer),
         ("gate_fired", _integer),
         ("gate_gave_up", _integer),  # bit r: the `then` of gate rule r is done with
-        ("rule_fires", _integer, (MAX_RULES,)),
-        ("rule_holds", _integer, (MAX_RULES,)),
-        ("rule_asks", _integer, (MAX_RULES,)),
-        ("clause_held", _integer, (MAX_CLAUSES,)),
+        ("rule_fires", np.int32, (MAX_RULES,)),
+        ("rule_holds", np.int32, (MAX_RULES,)),
+        ("rule_asks", np.int32, (MAX_RULES,)),
+        ("clause_held", np.int32, (MAX_CLAUSES,)),
         ("lock_to_cycle", _integer),
         ("level_before_reduction", _integer),
         ("n_reductions", _integer),
@@ -340,9 +323,38 @@ STATE = np.dtype(
         # scratch of one ask
         ("match_related", _integer),
         ("match_clauses", _integer),
+        # adverse events, in the order drawn
+        ("event_kind", np.int32, (MAX_EVENTS,)),
+        ("event_cycle", np.int32, (MAX_EVENTS,)),
+        ("event_onset", np.int32, (MAX_EVENTS,)),
+        ("event_end", np.int32, (MAX_EVENTS,)),
+        ("event_grade", np.int32, (MAX_EVENTS,)),
+        ("event_drug", np.int32, (MAX_EVENTS,)),
+        ("event_related", np.int32, (MAX_EVENTS,)),
+        ("event_level", np.int32, (MAX_EVENTS,)),
+        ("event_status", np.int32, (MAX_EVENTS,)),
+        ("event_known_day", np.int32, (MAX_EVENTS,)),
+        ("event_asked", _integer, (MAX_EVENTS,)),  # bit r: rule r has been asked about it
+        # what has been done to the dose, in order
+        ("history_kind", np.int32, (MAX_HISTORY,)),
+        ("history_cycle", np.int32, (MAX_HISTORY,)),
+        ("history_day", np.int32, (MAX_HISTORY,)),
+        ("history_rule", np.int32, (MAX_HISTORY,)),
+        ("history_related", np.int32, (MAX_HISTORY,)),
+        ("history_days", np.int32, (MAX_HISTORY,)),
+        ("history_level", np.int32, (MAX_HISTORY,)),
     ],
     align=True,
 )
+
+
+def course_words() -> tuple[int, int]:
+    """Return the 8-byte words of STATE, from and to, that hold the course without its ledgers."""
+    fields = STATE.fields or {}
+    return fields["day"][1] // 8, fields["event_kind"][1] // 8
+
+
+FIRST_COURSE_WORD, COURSE_WORDS_END = course_words()
 
 # What a patient's course is written into when it is recorded, and the script that may take
 # the place of its AE draws. A record, because numba counts references to arrays at every

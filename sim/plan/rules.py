@@ -145,14 +145,16 @@ class RuleCompiler:
         can_hold = bool(plan.rule_raises[number]) or not needs_event(rule.when)
         if rule.at != "event" and can_hold:
             plan.rules_without_event |= 1 << number
-            self._fill_busy(number, self._ask_of(rule, number))
+            self._fill_busy(number, rule, self._ask_of(rule, number))
         self._fill_events(number, rule)
         if rule.until is not None:
             plan.rule_until[number] = self.conditions.compile(rule, rule.until)
 
-    def _fill_busy(self, number: int, ask: Ask) -> None:
+    def _fill_busy(self, number: int, rule: Rule, ask: Ask) -> None:
         """Mark the cycles in which a rule may act without an event, by where it is asked."""
         plan = self.plan
+        if rule.probability is not None or rule.probability_ratio is not None or rule.choices:
+            plan.chance_cycles |= plan.rule_cycles[number]
         if ask == Ask.LEVEL:
             plan.busy_levels |= plan.rule_cycles[number]
         if ask in (Ask.STOP, Ask.VISIT, Ask.GATE):

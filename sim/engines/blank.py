@@ -1,0 +1,59 @@
+"""The blank course: what happens to a patient who has no adverse event and no exit.
+
+Up to the first draw that may mean something every patient's course is the same, so it is run
+once for a block, kept as it stands before every cycle, and taken over from there.
+"""
+
+from sim.engines.patient import run_cycle
+from sim.model import calendar
+from sim.model.jit import njit
+from sim.model.layout import COURSE_WORDS_END, FIRST_COURSE_WORD
+from sim.model.quiet import lowest_bit
+
+
+@njit
+def run_blank_course(plan, blank, book, words, courses):
+    """Keep the blank course before each cycle in courses[cycle]; return the last cycle kept.
+
+    words are the 8-byte words of the blank patient's state. The course is everybody's as long
+    as its calendar is the planned one, so that no exit but the screened ones is assessed, and
+    no rule has asked for a draw.
+    """
+    calendar.begin(plan, blank, 0)
+    blank.any_candidate = 0
+    blank.exit_cycles = 0
+    for kind in range(plan.n_kinds):
+        blank.candidate_cycles[kind] = 0
+    cycle = 1
+    while True:
+        for word in range(FIRST_COURSE_WORD, COURSE_WORDS_END):
+            courses[cycle, word - FIRST_COURSE_WORD] = words[word]
+        if cycle > plan.max_cycles or (plan.chance_cycles >> cycle) & 1:
+            return cycle
+        run_cycle(plan, blank, book)
+        on_plan = blank.planned_day == 1 + plan.cycle_days * cycle
+        if blank.ended or not on_plan or blank.planned_day > plan.max_days:
+            return cycle
+        cycle += 1
+
+
+@njit
+def first_own_cycle(plan, state, last):
+    """Return the first cycle whose start may differ from the blank course, at most `last`."""
+    own = state.any_candidate | state.exit_cycles << 1
+    if plan.has_exit_ahead:
+        own |= state.exit_cycles
+    return min(lowest_bit(own), last) if own != 0 else last
+
+
+@njit
+def take_over_history(state, blank):
+    """Copy what the blank course has done to the dose so far; the counts are there already."""
+    for entry in range(state.n_history):
+        state.history_kind[entry] = blank.history_kind[entry]
+        state.history_cycle[entry] = blank.history_cycle[entry]
+        state.history_day[entry] = blank.history_day[entry]
+        state.history_rule[entry] = blank.history_rule[entry]
+        state.history_related[entry] = blank.history_related[entry]
+        state.history_days[entry] = blank.history_days[entry]
+        state.history_level[entry] = blank.history_level[entry]
