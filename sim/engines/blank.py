@@ -6,9 +6,9 @@ once for a block, kept as it stands before every cycle, and taken over from ther
 
 from sim.engines.patient import run_cycle
 from sim.model import calendar
+from sim.model.elementary import lowest_bit
 from sim.model.jit import njit
 from sim.model.layout import COURSE_WORDS_END, FIRST_COURSE_WORD
-from sim.model.quiet import lowest_bit
 
 
 @njit
@@ -22,8 +22,9 @@ def run_blank_course(plan, blank, book, words, courses):
     calendar.begin(plan, blank, 0)
     blank.any_candidate = 0
     blank.exit_cycles = 0
-    for kind in range(plan.n_kinds):
-        blank.candidate_cycles[kind] = 0
+    book.draws_are_listed = 1
+    book.next_candidate = 0
+    book.candidates_end = 0
     cycle = 1
     while True:
         for word in range(FIRST_COURSE_WORD, COURSE_WORDS_END):

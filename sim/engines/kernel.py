@@ -9,8 +9,15 @@ import numpy as np
 from sim.engines.blank import first_own_cycle, run_blank_course, take_over_history
 from sim.engines.patient import copy_end, run_course
 from sim.model import calendar, outcome
+from sim.model.candidates import fill_candidates, fill_latents, list_candidates
 from sim.model.jit import njit
-from sim.model.layout import COURSE_WORDS_END, CYCLE_SLOTS, FIRST_COURSE_WORD, MAX_KINDS
+from sim.model.layout import (
+    COURSE_WORDS_END,
+    CYCLE_SLOTS,
+    FIRST_COURSE_WORD,
+    MAX_CANDIDATES,
+    MAX_KINDS,
+)
 from sim.model.screen import screen_block
 
 
@@ -26,29 +33,45 @@ def run_block(plans, first, states, words, books, outcomes):
     blank = states[1]
     book = books[0]
     n = outcomes.shape[0]
-    bins = np.empty(n, np.int64)
+    uniforms = np.empty(n, np.float64)
+    cl_f = np.empty(n, np.float64)
+    bsa = np.empty(n, np.float64)
     frailty = np.empty(n, np.float64)
-    low = np.empty(n, np.float64)
-    rise = np.empty(n, np.float64)
     masks = np.empty((MAX_KINDS, n), np.int64)
     exits = np.empty(n, np.int64)
-    screen_block(plan, first, bins, frailty, low, rise, masks, exits)
+    who = np.empty(MAX_CANDIDATES, np.int64)
+    ends = np.empty(n, np.int64)
     courses = np.empty((CYCLE_SLOTS + 1, COURSE_WORDS_END - FIRST_COURSE_WORD), np.int64)
+    fill_latents(plan, first, uniforms, cl_f, bsa, frailty)
+    screen_block(plan, first, uniforms, frailty, masks, exits)
     last = run_blank_course(plan, blank, book, words[1], courses)
-    for i in range(n):
-        calendar.draw_patient(plan, state, first + i)
-        state.exit_cycles = exits[i]
-        state.any_candidate = 0
-        for kind in range(plan.n_kinds):
-            state.candidate_cycles[kind] = masks[kind, i]
-            state.any_candidate |= masks[kind, i]
-        cycle = first_own_cycle(plan, state, last)
-        for word in range(FIRST_COURSE_WORD, COURSE_WORDS_END):
-            words[0, word] = courses[cycle, word - FIRST_COURSE_WORD]
-        take_over_history(state, blank)
-        run_course(plan, state, book)
-        outcome.drop_uncounted_events(plan, state)
-        outcome.collect(plan, state, outcomes[i])
+    book.draws_are_listed = 1
+    start = 0
+    while start < n:
+        stop, listed = list_candidates(plan, book, masks, who, ends, start)
+        fill_candidates(plan, book, first, who, cl_f, bsa, listed)
+        book.candidates_end = 0
+        for i in range(start, stop):
+            state.patient = first + i
+            state.cl_f = cl_f[i]
+            state.bsa = bsa[i]
+            state.frailty = frailty[i]
+            calendar.forget_hazards(plan, state)
+            state.exit_cycles = exits[i]
+            state.any_candidate = 0
+            for kind in range(plan.n_kinds):
+                state.any_candidate |= masks[kind, i]
+            book.next_candidate = book.candidates_end
+            book.candidates_end = ends[i]
+            cycle = first_own_cycle(plan, state, last)
+            for word in range(FIRST_COURSE_WORD, COURSE_WORDS_END):
+                words[0, word] = courses[cycle, word - FIRST_COURSE_WORD]
+            take_over_history(state, blank)
+            run_course(plan, state, book)
+            outcome.drop_uncounted_events(plan, state)
+            outcome.collect(plan, state, outcomes[i])
+        start = stop
+    book.draws_are_listed = 0
 
 
 @njit

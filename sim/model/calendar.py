@@ -46,11 +46,16 @@ def draw_patient(plan, state, patient):
     state.patient = patient
     state.exit_cycles = ALL_CYCLES
     state.any_candidate = ALL_CYCLES
-    for kind in range(plan.n_kinds):
-        state.candidate_cycles[kind] = ALL_CYCLES
-        state.course_hazard_known[kind] = 0
     draw_latents(plan, state)
+    forget_hazards(plan, state)
+
+
+@njit
+def forget_hazards(plan, state):
+    """Fill the exposures of a patient whose latent values are known; no hazard is yet."""
     fill_exposures(plan, state)
+    for kind in range(plan.n_kinds):
+        state.course_hazard_known[kind] = 0
 
 
 @njit

@@ -3,6 +3,9 @@
 A maths library may use fused multiply-add on one machine and not on another; numba's
 gamma functions differ from CPython's. Nothing else in the result path calls a library for
 a transcendental function.
+
+exp, log and the pieces of the normal quantile are free of branches, so that a loop over a
+column of numbers becomes vector code and gives the bits of the single call.
 """
 
 import math
@@ -14,19 +17,37 @@ from sim.model.jit import njit
 LOG2_HIGH = 6.93147180369123816490e-01
 LOG2_LOW = 1.90821492927058770002e-10
 INVERSE_LOG2 = 1.44269504088896338700e00
-POWERS_OF_TWO = np.array([math.ldexp(1.0, k) for k in range(-1022, 1024)])
+EXPONENT_PLACE = 52  # of a double: sign, 11 bits of exponent, 52 of mantissa
+EXPONENT_OF_ONE = 1023
+MANTISSA = (1 << EXPONENT_PLACE) - 1
 SQRT_HALF = 0.7071067811865476
+DE_BRUIJN = 0x03F79D71B4CB0A89  # shifted by 0 to 63 its highest six bits are all different
+CENTRAL = 0.425  # half the width of the middle piece of the normal quantile
+
+
+def _places_of_bits() -> tuple[int, ...]:
+    places = [0] * 64
+    for bit in range(64):
+        places[((1 << bit) * DE_BRUIJN >> 58) & 63] = bit
+    return tuple(places)
+
+
+PLACE_OF_BIT = _places_of_bits()
+
+
+@njit
+def lowest_bit(bits: int) -> int:
+    """Return the place, from 0, of the lowest bit set in a 64-bit integer that is not 0."""
+    whole = int(bits)
+    return PLACE_OF_BIT[((whole & -whole) * DE_BRUIJN >> 58) & 63]
 
 
 @njit
 def exp(x: float) -> float:
     """Return e^x within 1 unit in the last place; 0 below -708, infinity above 709."""
-    if x < -708.0:
-        return 0.0
-    if x > 709.0:
-        return math.inf
-    exponent = math.floor(x * INVERSE_LOG2 + 0.5)
-    r = (x - exponent * LOG2_HIGH) - exponent * LOG2_LOW
+    inside = min(max(x, -708.0), 709.0)
+    exponent = math.floor(inside * INVERSE_LOG2 + 0.5)
+    r = (inside - exponent * LOG2_HIGH) - exponent * LOG2_LOW
     series = 1.6059043836821613e-10
     series = series * r + 2.0876756987868099e-09
     series = series * r + 2.5052108385441719e-08
@@ -39,11 +60,14 @@ def exp(x: float) -> float:
     series = series * r + 4.1666666666666667e-02
     series = series * r + 1.6666666666666667e-01
     series = series * r + 0.5
-    return float((1.0 + (r + r * r * series)) * POWERS_OF_TWO[int(exponent) + 1022])
+    power_of_two = np.int64((np.int64(exponent) + EXPONENT_OF_ONE) << EXPONENT_PLACE)
+    value = (1.0 + (r + r * r * series)) * power_of_two.view(np.float64)
+    value = 0.0 if x < -708.0 else value
+    return math.inf if x > 709.0 else value
 
 
 @njit
-def _log_ratio(f: float) -> float:
+def log_near_one(f: float) -> float:
     """Return log(1 + f) for |f| < 0.42 by the series of artanh."""
     s = f / (2.0 + f)
     square = s * s
@@ -63,19 +87,22 @@ def _log_ratio(f: float) -> float:
 
 @njit
 def log(x: float) -> float:
-    """Return the natural logarithm of x > 0 within 2 units in the last place."""
-    mantissa, exponent = math.frexp(x)
-    if mantissa < SQRT_HALF:
-        mantissa *= 2.0
-        exponent -= 1
-    return exponent * LOG2_HIGH + (_log_ratio(mantissa - 1.0) + exponent * LOG2_LOW)
+    """Return the natural logarithm of a normal x > 0 within 2 units in the last place."""
+    bits = np.float64(x).view(np.int64)
+    half_to_one = np.int64((bits & MANTISSA) | ((EXPONENT_OF_ONE - 1) << EXPONENT_PLACE))
+    mantissa = half_to_one.view(np.float64)
+    exponent = (bits >> EXPONENT_PLACE) - (EXPONENT_OF_ONE - 1)
+    is_small = mantissa < SQRT_HALF
+    mantissa = mantissa * 2.0 if is_small else mantissa
+    exponent = exponent - 1 if is_small else exponent
+    return exponent * LOG2_HIGH + (log_near_one(mantissa - 1.0) + exponent * LOG2_LOW)
 
 
 @njit
 def log1p(y: float) -> float:
     """Return log(1 + y) for y > -1, accurate near 0."""
     if -0.29 < y < 0.41:
-        return _log_ratio(y)
+        return log_near_one(y)
     return log(1.0 + y)
 
 
@@ -85,6 +112,23 @@ def softplus(eta: float) -> float:
     if eta > 0.0:
         return eta + log1p(exp(-eta))
     return log1p(exp(eta))
+
+
+@njit
+def fill_softplus(eta, odds, near, hazard):
+    """Fill log(1 + e^eta) of a column with the bits of `softplus`; odds and near are scratch.
+
+    Loop by loop, because a choice between two sums within one loop would stop vector code.
+    """
+    for j in range(eta.shape[0]):
+        odds[j] = exp(-abs(eta[j]))
+    for j in range(eta.shape[0]):
+        near[j] = log_near_one(odds[j])
+    for j in range(eta.shape[0]):
+        hazard[j] = log(1.0 + odds[j])
+    for j in range(eta.shape[0]):
+        small = near[j] if odds[j] < 0.41 else hazard[j]
+        hazard[j] = max(eta[j], 0.0) + small
 
 
 @njit
@@ -107,28 +151,31 @@ def power(x: float, exponent: float) -> float:
 
 
 @njit
-def normal_quantile(u: float) -> float:
-    """Return the standard normal quantile of 0 < u < 1 (Wichura, algorithm AS 241, PPND16)."""
+def central_normal_quantile(q: float) -> float:
+    """Return the standard normal quantile of 1/2 + q for |q| <= 0.425 (AS 241, PPND16)."""
+    r = 0.180625 - q * q
+    top = 2.5090809287301226727e3
+    top = top * r + 3.3430575583588128105e4
+    top = top * r + 6.7265770927008700853e4
+    top = top * r + 4.5921953931549871457e4
+    top = top * r + 1.3731693765509461125e4
+    top = top * r + 1.9715909503065514427e3
+    top = top * r + 1.3314166789178437745e2
+    top = top * r + 3.3871328727963666080e0
+    low = 5.2264952788528545610e3
+    low = low * r + 2.8729085735721942674e4
+    low = low * r + 3.9307895800092710610e4
+    low = low * r + 2.1213794301586595867e4
+    low = low * r + 5.3941960214247511077e3
+    low = low * r + 6.8718700749205790830e2
+    low = low * r + 4.2313330701600911252e1
+    low = low * r + 1.0
+    return q * top / low
+
+
+@njit
+def _tail_normal_quantile(u: float) -> float:
     q = u - 0.5
-    if abs(q) <= 0.425:
-        r = 0.180625 - q * q
-        top = 2.5090809287301226727e3
-        top = top * r + 3.3430575583588128105e4
-        top = top * r + 6.7265770927008700853e4
-        top = top * r + 4.5921953931549871457e4
-        top = top * r + 1.3731693765509461125e4
-        top = top * r + 1.9715909503065514427e3
-        top = top * r + 1.3314166789178437745e2
-        top = top * r + 3.3871328727963666080e0
-        low = 5.2264952788528545610e3
-        low = low * r + 2.8729085735721942674e4
-        low = low * r + 3.9307895800092710610e4
-        low = low * r + 2.1213794301586595867e4
-        low = low * r + 5.3941960214247511077e3
-        low = low * r + 6.8718700749205790830e2
-        low = low * r + 4.2313330701600911252e1
-        low = low * r + 1.0
-        return q * top / low
     r = math.sqrt(-log(u if q < 0.0 else 1.0 - u))
     if r <= 5.0:
         r -= 1.6
@@ -168,6 +215,15 @@ def normal_quantile(u: float) -> float:
         low = low * r + 1.0
     z = top / low
     return -z if q < 0.0 else z
+
+
+@njit
+def normal_quantile(u: float) -> float:
+    """Return the standard normal quantile of 0 < u < 1 (Wichura, algorithm AS 241, PPND16)."""
+    q = u - 0.5
+    if abs(q) <= CENTRAL:
+        return central_normal_quantile(q)
+    return _tail_normal_quantile(u)
 
 
 @njit

@@ -1,4 +1,8 @@
-"""From dose and clearance to AUC/day (MODEL.md section 3)."""
+"""From dose and clearance to AUC/day (MODEL.md section 3).
+
+Each law is a function of the draw behind it, so that the patients of a block, whose draws
+stand in columns, and a patient run alone get the same value.
+"""
 
 from sim.model.draws import latent_normal, latent_uniform
 from sim.model.elementary import exp, gamma_quantile
@@ -6,31 +10,51 @@ from sim.model.jit import njit
 
 
 @njit
+def cl_f_of(plan, normal):
+    """Return the apparent clearance [L/h] of a patient with this standard normal."""
+    return plan.cl_f_typical * exp(plan.cl_f_sd_log * normal)
+
+
+@njit
+def bsa_of(plan, normal):
+    """Return the body surface area [m2] of a patient with this standard normal."""
+    return min(max(plan.bsa_mean + plan.bsa_sd * normal, plan.bsa_low), plan.bsa_high)
+
+
+@njit
+def frailty_of(plan, uniform):
+    """Return the gamma frailty, of mean 1, of a patient with this uniform."""
+    shape = 1.0 / plan.frailty_variance
+    return plan.frailty_variance * gamma_quantile(uniform, shape, plan.frailty_log_gamma)
+
+
+@njit
 def draw_latents(plan, state):
     """Give the patient CL/F [L/h], body surface area [m2] and frailty from their addresses."""
-    state.cl_f = plan.cl_f_typical
-    if plan.cl_f_sd_log > 0.0:
-        z = latent_normal(plan, state.patient, plan.cl_f_stream)
-        state.cl_f = plan.cl_f_typical * exp(plan.cl_f_sd_log * z)
+    state.cl_f = cl_f_of(plan, latent_normal(plan, state.patient, plan.cl_f_stream))
     state.bsa = 1.0
     if plan.per_m2:
-        z = latent_normal(plan, state.patient, plan.bsa_stream)
-        state.bsa = min(max(plan.bsa_mean + plan.bsa_sd * z, plan.bsa_low), plan.bsa_high)
+        state.bsa = bsa_of(plan, latent_normal(plan, state.patient, plan.bsa_stream))
     state.frailty = 1.0
     if plan.frailty_variance > 0.0:
-        u = latent_uniform(plan, state.patient, plan.frailty_stream)
-        shape = 1.0 / plan.frailty_variance
-        state.frailty = plan.frailty_variance * gamma_quantile(u, shape, plan.frailty_log_gamma)
+        uniform = latent_uniform(plan, state.patient, plan.frailty_stream)
+        state.frailty = frailty_of(plan, uniform)
+
+
+@njit
+def auc_at(plan, level, bsa, cl_f):
+    """Return the steady-state AUC/day [ng*h/mL per day] at a level.
+
+    A = 1000 * doses per cycle * dose / (cycle length * CL/F); mg/(L/h) is 1000 ng*h/mL.
+    """
+    return plan.auc_per_mg * plan.level_mg[level] * bsa / cl_f
 
 
 @njit
 def fill_exposures(plan, state):
-    """Fill the steady-state AUC/day [ng*h/mL per day] of every level.
-
-    A = 1000 * doses per cycle * dose / (cycle length * CL/F); mg/(L/h) is 1000 ng*h/mL.
-    """
+    """Fill the steady-state AUC/day [ng*h/mL per day] of every level."""
     for level in range(plan.n_levels):
-        state.level_auc[level] = plan.auc_per_mg * plan.level_mg[level] * state.bsa / state.cl_f
+        state.level_auc[level] = auc_at(plan, level, state.bsa, state.cl_f)
 
 
 @njit

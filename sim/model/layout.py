@@ -24,9 +24,13 @@ GRADES = 6
 CAUSES = 6
 MAX_EVENTS = MAX_KINDS * MAX_CYCLES
 MAX_HISTORY = 16_384
+MAX_CANDIDATES = 1_024  # at least those of one patient
+assert MAX_CANDIDATES >= MAX_EVENTS
 UNLIMITED = 1_000_000
 MAX_LOG = 65_536
 SCREEN_BINS = 1024
+ONSET_BINS = 64
+ONSET_SHIFT = 32 - 6
 ALL_CYCLES = -1  # every bit set
 
 LOG_COLUMNS = (
@@ -130,6 +134,7 @@ PLAN = np.dtype(
         ("sensitivity", _integer, (MAX_KINDS,)),  # thresholds on 32-bit words
         ("false_positive", _integer, (MAX_KINDS,)),
         ("onset", _integer, (MAX_KINDS, MAX_CYCLE_DAYS + 1)),  # thresholds of P(day <= d)
+        ("onset_from", _integer, (MAX_KINDS, ONSET_BINS)),  # first day by the word's highest bits
         ("duration_law", _integer, (MAX_KINDS, GRADES)),
         ("duration_median", _real, (MAX_KINDS, GRADES)),
         ("duration_sd", _real, (MAX_KINDS, GRADES)),
@@ -246,7 +251,6 @@ PLAN = np.dtype(
 STATE = np.dtype(
     [
         ("patient", _integer),
-        ("candidate_cycles", _integer, (MAX_KINDS,)),  # bit c: the draw of cycle c is looked at
         ("any_candidate", _integer),  # bit c: some kind's draw of cycle c is looked at
         ("exit_cycles", _integer),  # bit c: exits of cycle c are looked at
         ("cl_f", _real),
@@ -356,8 +360,8 @@ def course_words() -> tuple[int, int]:
 
 FIRST_COURSE_WORD, COURSE_WORDS_END = course_words()
 
-# What a patient's course is written into when it is recorded, and the script that may take
-# the place of its AE draws. A record, because numba counts references to arrays at every
+# What a patient's course is written into when it is recorded, and the script or the list of
+# candidates that may take the place of its AE draws. A record, because numba counts references to arrays at every
 # call but not to records.
 BOOK = np.dtype(
     [
@@ -368,6 +372,20 @@ BOOK = np.dtype(
         ("log", _integer, (MAX_LOG, len(LOG_COLUMNS))),
         ("doses", _integer, (MAX_CYCLES * MAX_DOSE_DAYS, len(DOSE_COLUMNS))),
         ("script", _integer, (MAX_EVENTS, len(SCRIPT_COLUMNS))),
+        # candidates of several patients, see candidates.py, and those of the one who runs
+        ("draws_are_listed", _integer),
+        ("next_candidate", _integer),
+        ("candidates_end", _integer),
+        ("candidate_cycle", _integer, (MAX_CANDIDATES,)),
+        ("candidate_kind", _integer, (MAX_CANDIDATES,)),
+        ("candidate_stream", _integer, (MAX_CANDIDATES,)),
+        ("candidate_word", _integer, (MAX_CANDIDATES,)),
+        ("onset_word", _integer, (MAX_CANDIDATES,)),
+        ("cause_word", _integer, (MAX_CANDIDATES,)),
+        ("called_word", _integer, (MAX_CANDIDATES,)),
+        ("duration_word", _integer, (MAX_CANDIDATES,)),
+        ("duration_normal", _real, (MAX_CANDIDATES,)),
+        ("candidate_hazard", _real, (MAX_LEVELS, MAX_CANDIDATES)),
     ],
     align=True,
 )

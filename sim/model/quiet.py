@@ -10,6 +10,7 @@ reduce.
 
 from sim.codes import Cause, Status
 from sim.model.calendar import account_for_dose, forget_closed_events, start_cycle
+from sim.model.elementary import lowest_bit
 from sim.model.exits import assess_cycle
 from sim.model.jit import njit
 from sim.model.levels import end_treatment
@@ -18,25 +19,8 @@ from sim.model.policy import word_of_rule
 ACTIVE = int(Status.ACTIVE)
 RECOVERED = int(Status.RECOVERED)
 COMPLETED = int(Cause.COMPLETED)
-DE_BRUIJN = 0x03F79D71B4CB0A89
 EVERY_RULE = -1
 
-
-def _places_of_bits() -> tuple[int, ...]:
-    places = [0] * 64
-    for bit in range(64):
-        places[((1 << bit) * DE_BRUIJN >> 58) & 63] = bit
-    return tuple(places)
-
-
-PLACE_OF_BIT = _places_of_bits()
-
-
-@njit
-def lowest_bit(bits):
-    """Return the place of the lowest bit set in a 64-bit integer that is not 0."""
-    whole = int(bits)
-    return PLACE_OF_BIT[((whole & -whole) * DE_BRUIJN >> 58) & 63]
 
 
 @njit

@@ -9,8 +9,8 @@ scenario allows. Draws below it are candidates, and only these are looked at exa
 import numpy as np
 
 from sim.codes import Clock, When
-from sim.model.draws import LOW_32, PATIENT_HIGH, latent_uniform, philox_rounds, words_at
-from sim.model.elementary import exp, gamma_quantile, normal_quantile
+from sim.model.draws import LOW_32, PATIENT_HIGH, philox_rounds
+from sim.model.elementary import exp, normal_quantile
 from sim.model.jit import njit
 from sim.model.layout import SCREEN_BINS
 from sim.model.risk import course_hazard_at
@@ -21,8 +21,6 @@ AT_CYCLE = int(When.CYCLE)
 SMALLEST_UNIFORM = 1e-16
 SLACK = 1.0 + 1e-9
 TWO_32 = 4294967296.0
-BINS_SHIFT = 32 - 10
-assert SCREEN_BINS == 1 << 10
 
 
 @njit
@@ -113,21 +111,6 @@ def fill_bounds(plans):
 
 
 @njit
-def _fill_latents(plan, first, bins, frailty):
-    """Fill the clearance bin and an upper bound of the frailty of a block."""
-    for i in range(bins.shape[0]):
-        w0, _, _, _ = words_at(plan, first + i, plan.cl_f_stream, 0)
-        bins[i] = w0 >> BINS_SHIFT
-        frailty[i] = 1.0
-    if plan.frailty_variance > 0.0:
-        shape = 1.0 / plan.frailty_variance
-        for i in range(bins.shape[0]):
-            u = latent_uniform(plan, first + i, plan.frailty_stream)
-            quantile = gamma_quantile(u, shape, plan.frailty_log_gamma)
-            frailty[i] = plan.frailty_variance * quantile * SLACK
-
-
-@njit
 def _screen_kind(plan, kind, first, bins, frailty, low, rise, masks):
     """Mark the candidate cycles of one kind for a block of consecutive patients."""
     n = bins.shape[0]
@@ -137,7 +120,7 @@ def _screen_kind(plan, kind, first, bins, frailty, low, rise, masks):
     start = first & LOW_32
     mask = masks[kind]
     for i in range(n):
-        scale = frailty[i] * TWO_32
+        scale = frailty[i] * SLACK * TWO_32
         low[i] = plan.screen_low[kind, bins[i]] * scale
         rise[i] = plan.screen_rise[kind, bins[i]] * scale
         mask[i] = 0
@@ -182,12 +165,18 @@ def _screen_exits(plan, first, exits):
 
 
 @njit
-def screen_block(plan, first, bins, frailty, low, rise, masks, exits):
+def screen_block(plan, first, uniforms, frailty, masks, exits):
     """Mark the candidate cycles of a block of consecutive patients, as bits.
 
-    A block must not cross a multiple of 2^32 patients; the caller sees to it.
+    uniforms are those of CL/F. A block must not cross a multiple of 2^32 patients; the caller
+    sees to it.
     """
-    _fill_latents(plan, first, bins, frailty)
+    n = uniforms.shape[0]
+    bins = np.empty(n, np.int64)
+    low = np.empty(n, np.float64)
+    rise = np.empty(n, np.float64)
+    for i in range(n):
+        bins[i] = int(uniforms[i] * SCREEN_BINS)
     for kind in range(plan.n_kinds):
         _screen_kind(plan, kind, first, bins, frailty, low, rise, masks)
     _screen_exits(plan, first, exits)

@@ -10,7 +10,7 @@ from sim.exposure_response.table import Coefficients, solve_table
 from sim.exposure_response.weights import cycle_weights
 from sim.model.draws import threshold
 from sim.model.elementary import softplus
-from sim.model.layout import MAX_CYCLE_DAYS, MAX_CYCLES
+from sim.model.layout import MAX_CYCLE_DAYS, MAX_CYCLES, ONSET_BINS, ONSET_SHIFT
 from sim.model.risk import with_frailty
 from sim.pharmacokinetics import accumulation_shares
 from sim.plan.streams import Streams
@@ -150,6 +150,8 @@ def fill_adverse_events(plan: Any, scenario: Scenario, streams: Streams) -> None
         plan.onset[kind] = CERTAIN
         for day in range(scenario.posology.cycle_length_days):
             plan.onset[kind, day] = threshold(float(cumulative[day]))
+        lowest_words = np.arange(ONSET_BINS, dtype=np.int64) << ONSET_SHIFT
+        plan.onset_from[kind] = 1 + np.searchsorted(plan.onset[kind, 1:], lowest_words, "right")
         _fill_duration(plan, kind, event)
         _fill_hazard(plan, scenario, kind, event)
     assert plan.onset.shape[1] == MAX_CYCLE_DAYS + 1
