@@ -7,7 +7,7 @@ once for a block, kept as it stands before every cycle, and taken over from ther
 from sim.engines.patient import run_cycle
 from sim.model import calendar
 from sim.model.elementary import lowest_bit
-from sim.model.jit import njit
+from sim.model.jit import inlined, njit
 from sim.model.layout import COURSE_WORDS_END, FIRST_COURSE_WORD
 
 
@@ -38,7 +38,7 @@ def run_blank_course(plan, blank, book, words, courses):
         cycle += 1
 
 
-@njit
+@inlined
 def first_own_cycle(plan, state, last):
     """Return the first cycle whose start may differ from the blank course, at most `last`."""
     own = state.any_candidate | state.exit_cycles << 1
@@ -47,7 +47,7 @@ def first_own_cycle(plan, state, last):
     return min(lowest_bit(own), last) if own != 0 else last
 
 
-@njit
+@inlined
 def take_over_history(state, blank):
     """Copy what the blank course has done to the dose so far; the counts are there already."""
     for entry in range(state.n_history):

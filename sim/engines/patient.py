@@ -14,7 +14,7 @@ from sim.model.calendar import (
     start_cycle,
     visit,
 )
-from sim.model.jit import njit
+from sim.model.jit import inlined, njit
 from sim.model.layout import UNLIMITED
 from sim.model.quiet import (
     mute_events,
@@ -31,7 +31,7 @@ ACTIVE = int(Status.ACTIVE)
 RECOVERED = int(Status.RECOVERED)
 
 
-@njit
+@inlined
 def move_to(state, day):
     """Move to a day: recoveries, then onsets."""
     state.day = day
@@ -42,7 +42,7 @@ def move_to(state, day):
             state.event_status[event] = ACTIVE
 
 
-@njit
+@inlined
 def has_unnoticed(state):
     """Say whether an event has begun that is not known yet."""
     for event in range(state.first_open_event, state.n_events):
@@ -51,7 +51,7 @@ def has_unnoticed(state):
     return False
 
 
-@njit
+@inlined
 def next_onset_day(state):
     """Return the day of the next onset still to come."""
     day = UNLIMITED
@@ -79,7 +79,7 @@ def pass_days_before(plan, state, book, day):
             return
 
 
-@njit
+@inlined
 def record_dose(state, book, dose, given):
     """Write one row of the dose table, when doses are recorded."""
     if not book.recording:
@@ -134,7 +134,7 @@ def wait_for_start(plan, state, book):
         move_to(state, day)
 
 
-@njit
+@inlined
 def run_days(plan, state, book):
     """Run the planned days of the cycle that has started."""
     point = 0
@@ -178,7 +178,7 @@ def run_course(plan, state, book):
         run_cycle(plan, state, book)
 
 
-@njit
+@inlined
 def _copy_events(state, events, row):
     for event in range(state.n_events):
         events[row, 0] = state.patient

@@ -14,7 +14,7 @@ from sim.model.course import draw_events
 from sim.model.exits import assess_ahead, assess_cycle
 from sim.model.exposure import draw_latents, fill_exposures
 from sim.model.gate import ask_gate, record_delay
-from sim.model.jit import njit
+from sim.model.jit import inlined, njit
 from sim.model.layout import ALL_CYCLES
 from sim.model.levels import end_treatment, remember, resume_dosing
 from sim.model.policy import (
@@ -50,7 +50,7 @@ def draw_patient(plan, state, patient):
     forget_hazards(plan, state)
 
 
-@njit
+@inlined
 def forget_hazards(plan, state):
     """Fill the exposures of a patient whose latent values are known; no hazard is yet."""
     fill_exposures(plan, state)
@@ -123,7 +123,7 @@ def begin(plan, state, patient):
     put_before_first_dose(plan, state)
 
 
-@njit
+@inlined
 def learn(plan, state, book):
     """Every adverse event that has begun becomes known today; forget those over and asked about.
 
@@ -139,7 +139,7 @@ def learn(plan, state, book):
     forget_closed_events(plan, state)
 
 
-@njit
+@inlined
 def forget_closed_events(plan, state):
     """Pass over events at the front of the ledger that are over, known and asked about."""
     about = plan.rules_about_new
@@ -226,7 +226,7 @@ def start_cycle(plan, state, book):
         draw_events(plan, state, book)
 
 
-@njit
+@inlined
 def account_for_dose(plan, state, given):
     """Add a planned dose, given or withheld, to the sums; losses are against the reference dose.
 
@@ -296,7 +296,7 @@ def next_recheck(plan, state):
     return day
 
 
-@njit
+@inlined
 def hold_limit_day(plan, state):
     """Return the day on which the open hold reaches its limit; 0 when no hold is open."""
     if state.hold_rule < 0:

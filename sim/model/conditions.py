@@ -6,7 +6,7 @@ that goes on only that it goes on: its end is never looked at before it is over.
 """
 
 from sim.codes import Clause, EventState, Operation, Status, Value, Window
-from sim.model.jit import njit
+from sim.model.jit import inlined, njit
 
 EVENT_CLAUSE = int(Clause.EVENT)
 HISTORY_CLAUSE = int(Clause.HISTORY)
@@ -24,7 +24,7 @@ OPERATION_ALL = int(Operation.ALL)
 OPERATION_ANY = int(Operation.ANY)
 
 
-@njit
+@inlined
 def _first_cycle_of_window(plan, state, clause):
     if plan.clause_window[clause] == CYCLES:
         return plan.clause_window_range[clause, 0]
@@ -35,21 +35,21 @@ def _first_cycle_of_window(plan, state, clause):
     return state.cycle - cycles + 1
 
 
-@njit
+@inlined
 def _last_cycle_of_window(plan, state, clause):
     if plan.clause_window[clause] == CYCLES:
         return plan.clause_window_range[clause, 1]
     return state.asked_cycle
 
 
-@njit
+@inlined
 def _first_day_of_window(plan, state, clause):
     if plan.clause_window[clause] == LAST_DAYS:
         return state.day - plan.clause_window_range[clause, 0] + 1
     return state.last_change_day
 
 
-@njit
+@inlined
 def _event_in_window(plan, state, clause, event):
     window = plan.clause_window[clause]
     if window == EVER:
@@ -71,7 +71,7 @@ def _event_in_window(plan, state, clause, event):
     return not onset_only and state.event_end[event] >= first_day
 
 
-@njit
+@inlined
 def _event_matches(plan, state, clause, event, rule, focus):
     if state.event_known_day[event] == 0:
         return False
@@ -98,7 +98,7 @@ def _event_matches(plan, state, clause, event, rule, focus):
     return _event_in_window(plan, state, clause, event)
 
 
-@njit
+@inlined
 def _count_events(plan, state, clause, rule, focus):
     count = 0
     first = 0 if plan.clause_state[clause] == 0 else state.first_open_event
@@ -109,7 +109,7 @@ def _count_events(plan, state, clause, rule, focus):
     return count
 
 
-@njit
+@inlined
 def _history_in_window(plan, state, clause, entry):
     window = plan.clause_window[clause]
     if window == EVER:
@@ -121,7 +121,7 @@ def _history_in_window(plan, state, clause, entry):
     return state.history_day[entry] >= _first_day_of_window(plan, state, clause)
 
 
-@njit
+@inlined
 def _history_matches(plan, state, clause, entry):
     if state.history_kind[entry] != plan.clause_kind[clause]:
         return False
@@ -138,7 +138,7 @@ def _history_matches(plan, state, clause, entry):
     return _history_in_window(plan, state, clause, entry)
 
 
-@njit
+@inlined
 def _count_history(plan, state, clause):
     count = 0
     for entry in range(state.n_history):
@@ -148,7 +148,7 @@ def _count_history(plan, state, clause):
     return count
 
 
-@njit
+@inlined
 def _value(plan, state, clause):
     if plan.clause_kind[clause] == DOSE_MG:
         return plan.level_mg[state.level]

@@ -7,7 +7,7 @@ Scripted events enter here, where the draws do.
 from sim.codes import DurationLaw, Recurrence, Status
 from sim.model.draws import uniform_of_word, word_of_cycle, words_at
 from sim.model.elementary import exp, normal_quantile
-from sim.model.jit import njit
+from sim.model.jit import inlined, njit
 from sim.model.layout import ONSET_SHIFT
 from sim.model.risk import cycle_hazards, drug_threshold, grade_of_word
 
@@ -21,7 +21,7 @@ FIXED = int(DurationLaw.FIXED)
 EVERY_LEVEL = -1
 
 
-@njit
+@inlined
 def is_at_risk(plan, state, kind):
     """Say whether a kind is drawn in the cycle that starts now."""
     if plan.recurrence[kind] == NEVER:
@@ -33,7 +33,7 @@ def is_at_risk(plan, state, kind):
     return True
 
 
-@njit
+@inlined
 def onset_day(plan, kind, word):
     """Return the day of the cycle, from 1, on which an event begins."""
     day = plan.onset_from[kind, word >> ONSET_SHIFT]
@@ -42,7 +42,7 @@ def onset_day(plan, kind, word):
     return day
 
 
-@njit
+@inlined
 def duration_days(plan, kind, grade, day_of_cycle, normal):
     """Return the length of an event in whole days, at least 1, for a standard normal."""
     law = plan.duration_law[kind, grade]
@@ -57,7 +57,7 @@ def duration_days(plan, kind, grade, day_of_cycle, normal):
     return max(plan.cycle_days - day_of_cycle + 1, 1)
 
 
-@njit
+@inlined
 def add_event(plan, state, kind, cycle, onset, end, grade, is_drug, is_related):
     """Append one adverse event to the patient's ledger, not yet begun."""
     event = state.n_events
@@ -76,7 +76,7 @@ def add_event(plan, state, kind, cycle, onset, end, grade, is_drug, is_related):
     state.n_events = event + 1
 
 
-@njit
+@inlined
 def add_drawn(plan, state, kind, grade, background, drug, w_onset, w_cause, w_called, normal):
     """Add the event of a kind that occurs in the cycle now starting, by the draws of its course."""
     cycle = state.cycle
@@ -102,7 +102,7 @@ def draw_kind(plan, state, kind):
         add_drawn(plan, state, kind, grade, background, drug, w_onset, w_cause, w_called, normal)
 
 
-@njit
+@inlined
 def _take_candidate(plan, state, book, place):
     """Do what `draw_kind` does, with the words and course hazards found beforehand."""
     kind = book.candidate_kind[place]
@@ -118,7 +118,7 @@ def _take_candidate(plan, state, book, place):
         add_drawn(plan, state, kind, grade, background, drug, w_onset, w_cause, w_called, normal)
 
 
-@njit
+@inlined
 def _take_candidates(plan, state, book):
     place = book.next_candidate
     while place < book.candidates_end and book.candidate_cycle[place] < state.cycle:

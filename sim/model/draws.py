@@ -73,7 +73,7 @@ def philox(c0: int, c1: int, c2: int, c3: int, k0: int, k1: int) -> tuple[int, i
     return philox_rounds(c0, c1, c2, c3, k0, k1)
 
 
-@njit
+@inlined
 def words_at(plan, patient, stream, block):
     """Return the four words of one block of a stream of one patient."""
     return philox(
@@ -86,7 +86,7 @@ def words_at(plan, patient, stream, block):
     )
 
 
-@njit
+@inlined
 def word_of_cycle(plan, patient, stream, cycle, ask):
     """Return the 32-bit word of a stream in a cycle (from 1), for its ask number (from 0)."""
     w0, w1, w2, w3 = words_at(plan, patient, stream, ((cycle - 1) >> 2) + ASK_BLOCKS * ask)
@@ -100,7 +100,7 @@ def word_of_cycle(plan, patient, stream, cycle, ask):
     return w3
 
 
-@njit
+@inlined
 def threshold(probability: float) -> int:
     """Return the integer T for which word < T exactly when (word + 1/2) / 2^32 < probability."""
     if probability <= 0.0:
@@ -114,13 +114,13 @@ def threshold(probability: float) -> int:
     return whole
 
 
-@njit
+@inlined
 def uniform_of_word(word: int) -> float:
     """Return the uniform of one word; never 0 or 1."""
     return (word + 0.5) / TWO_32
 
 
-@njit
+@inlined
 def uniform_of_words(high: int, low: int) -> float:
     """Return a 53-bit uniform of two words; never 0 or 1."""
     return ((high << 20) + (low >> 12) + 0.5) * 2.220446049250313e-16

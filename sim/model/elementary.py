@@ -12,7 +12,7 @@ import math
 
 import numpy as np
 
-from sim.model.jit import njit
+from sim.model.jit import inlined, njit
 
 LOG2_HIGH = 6.93147180369123816490e-01
 LOG2_LOW = 1.90821492927058770002e-10
@@ -35,7 +35,7 @@ def _places_of_bits() -> tuple[int, ...]:
 PLACE_OF_BIT = _places_of_bits()
 
 
-@njit
+@inlined
 def lowest_bit(bits: int) -> int:
     """Return the place, from 0, of the lowest bit set in a 64-bit integer that is not 0."""
     whole = int(bits)
@@ -66,7 +66,7 @@ def exp(x: float) -> float:
     return math.inf if x > 709.0 else value
 
 
-@njit
+@inlined
 def log_near_one(f: float) -> float:
     """Return log(1 + f) for |f| < 0.42 by the series of artanh."""
     s = f / (2.0 + f)
@@ -150,7 +150,7 @@ def power(x: float, exponent: float) -> float:
     return exp(exponent * log(x))
 
 
-@njit
+@inlined
 def central_normal_quantile(q: float) -> float:
     """Return the standard normal quantile of 1/2 + q for |q| <= 0.425 (AS 241, PPND16)."""
     r = 0.180625 - q * q

@@ -3,7 +3,7 @@
 Progression, withdrawal, death, other."""
 
 from sim.model.draws import word_of_cycle
-from sim.model.jit import njit
+from sim.model.jit import inlined, njit
 from sim.model.levels import end_treatment
 from sim.model.risk import exit_happens, exit_hazard, exit_time
 
@@ -26,13 +26,13 @@ def assess_exits(plan, state, cycle, ahead, from_day, to_day):
     return winner
 
 
-@njit
+@inlined
 def is_screened_out(plan, state, days):
     """Say whether the screen has shown that no exit can happen in a cycle of nominal length."""
     return days == plan.cycle_days and not (state.exit_cycles >> state.cycle) & 1
 
 
-@njit
+@inlined
 def assess_cycle(plan, state):
     """Assess the ended cycle on the planned day 1 of the next, over the days since the last."""
     to_day = state.planned_day - 1
@@ -45,7 +45,7 @@ def assess_cycle(plan, state):
         end_treatment(state, plan.exit_cause[number], 0, -1, to_day)
 
 
-@njit
+@inlined
 def assess_ahead(plan, state):
     """Exits marked `before_ae`, on the actual day 1, over the days of the cycle that starts."""
     to_day = state.day - 1 + plan.cycle_days

@@ -6,16 +6,16 @@ stand in columns, and a patient run alone get the same value.
 
 from sim.model.draws import latent_normal, latent_uniform
 from sim.model.elementary import exp, gamma_quantile
-from sim.model.jit import njit
+from sim.model.jit import inlined, njit
 
 
-@njit
+@inlined
 def cl_f_of(plan, normal):
     """Return the apparent clearance [L/h] of a patient with this standard normal."""
     return plan.cl_f_typical * exp(plan.cl_f_sd_log * normal)
 
 
-@njit
+@inlined
 def bsa_of(plan, normal):
     """Return the body surface area [m2] of a patient with this standard normal."""
     return min(max(plan.bsa_mean + plan.bsa_sd * normal, plan.bsa_low), plan.bsa_high)
@@ -41,7 +41,7 @@ def draw_latents(plan, state):
         state.frailty = frailty_of(plan, uniform)
 
 
-@njit
+@inlined
 def auc_at(plan, level, bsa, cl_f):
     """Return the steady-state AUC/day [ng*h/mL per day] at a level.
 
@@ -50,14 +50,14 @@ def auc_at(plan, level, bsa, cl_f):
     return plan.auc_per_mg * plan.level_mg[level] * bsa / cl_f
 
 
-@njit
+@inlined
 def fill_exposures(plan, state):
     """Fill the steady-state AUC/day [ng*h/mL per day] of every level."""
     for level in range(plan.n_levels):
         state.level_auc[level] = auc_at(plan, level, state.bsa, state.cl_f)
 
 
-@njit
+@inlined
 def auc_of_cycle(plan, state, cycle):
     """Return the AUC/day that the hazard of a cycle answers to, from the levels decided so far."""
     if plan.n_accumulation == 0:

@@ -1,7 +1,7 @@
 """The gate: may the planned cycle start, must it wait, or does treatment end."""
 
 from sim.codes import Action, Ask, Cause, History, Route, Then
-from sim.model.jit import njit
+from sim.model.jit import inlined, njit
 from sim.model.levels import end_treatment, remember
 from sim.model.policy import consider, count_firing, is_asked, mark_asked, mark_winner, rules_to_ask
 
@@ -70,7 +70,7 @@ def ask_gate(plan, state, book):
     return wait
 
 
-@njit
+@inlined
 def record_delay(state, days):
     """Enter the delay of the cycle that starts today, if any, and forget how it came about."""
     if days > 0:

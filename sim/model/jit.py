@@ -87,5 +87,6 @@ def njit(function: F) -> F:
 
 
 def inlined(function: F) -> F:
-    """Compile a small function into its callers, so that loops over it become vector code."""
-    return numba.njit(error_model="numpy", nogil=True, inline="always")(function)  # type: ignore[return-value]
+    """Compile a small function into its callers: it costs no call, and loops over it become
+    vector code. For what is small or called from one place; more only lengthens compilation."""
+    return numba.njit(cache=CAN_CACHE, error_model="numpy", nogil=True, forceinline=True)(function)  # type: ignore[return-value]

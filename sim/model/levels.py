@@ -5,7 +5,7 @@ beyond the most reductions treatment ends.
 """
 
 from sim.codes import Cause, History, Route
-from sim.model.jit import njit
+from sim.model.jit import inlined, njit
 
 REDUCTION = int(History.REDUCTION)
 INCREASE = int(History.INCREASE)
@@ -14,7 +14,7 @@ ROUTE_BELOW_LOWEST = int(Route.BELOW_LOWEST)
 ROUTE_MAX_REDUCTIONS = int(Route.MAX_REDUCTIONS)
 
 
-@njit
+@inlined
 def end_treatment(state, cause, route, rule, last_day):
     """End treatment; the first reason stays."""
     if not state.ended:
@@ -25,7 +25,7 @@ def end_treatment(state, cause, route, rule, last_day):
         state.last_day = last_day
 
 
-@njit
+@inlined
 def remember(state, kind, cycle, rule, related, days):
     """Enter what has been done to the dose into the patient's history."""
     entry = state.n_history
@@ -39,7 +39,7 @@ def remember(state, kind, cycle, rule, related, days):
     state.n_history = entry + 1
 
 
-@njit
+@inlined
 def _change_layers(state, level):
     """An increase opens a layer; a reduction cuts those above it and keeps the others' starts."""
     if level > state.level:
@@ -80,7 +80,7 @@ def change_level(plan, state, level, rule, related):
     state.last_change_day = state.day
 
 
-@njit
+@inlined
 def may_rise(plan, state, rule, level):
     """Say whether an increase to a level is allowed by the ladder, locks and the rule's cap."""
     if level >= plan.n_levels or state.asked_cycle <= state.lock_to_cycle:
@@ -90,7 +90,7 @@ def may_rise(plan, state, rule, level):
     return True
 
 
-@njit
+@inlined
 def make_due_changes(plan, state):
     """Carry out reductions that fell due: of closed holds and of earlier rules, as one change."""
     if state.resume_down + state.due_down > 0:
@@ -106,7 +106,7 @@ def make_due_changes(plan, state):
     state.due_level = -1
 
 
-@njit
+@inlined
 def resume_dosing(plan, state):
     """Carry out the step of a closed hold at the next dose, mid-cycle."""
     if state.resume_down > 0:

@@ -6,7 +6,7 @@ the two equal, so that a run without histories reports what its histories would.
 
 from sim.codes import History
 from sim.model.elementary import expit
-from sim.model.jit import njit
+from sim.model.jit import inlined, njit
 from sim.model.layout import CYCLE_SLOTS
 
 MISSED = int(History.MISSED)
@@ -45,7 +45,7 @@ def drop_uncounted_events(plan, state):
     state.n_events = kept
 
 
-@njit
+@inlined
 def toxicity_days(state, grade):
     """Return the days on treatment with an active event of this grade or higher.
 
@@ -72,7 +72,7 @@ def toxicity_days(state, grade):
         covered = end
 
 
-@njit
+@inlined
 def _collect_events(plan, state, out):
     for event in range(state.n_events):
         kind = state.event_kind[event]
@@ -89,7 +89,7 @@ def _collect_events(plan, state, out):
         out.toxicity_days[1] = toxicity_days(state, 3)
 
 
-@njit
+@inlined
 def _collect_history(state, out):
     for entry in range(state.n_history):
         kind = state.history_kind[entry]
@@ -110,7 +110,7 @@ def _collect_history(state, out):
             out.first_modification_cycle = cycle
 
 
-@njit
+@inlined
 def _collect_dose(plan, state, out):
     out.given_ug = state.given_ug
     out.given_mg = state.given_ug * 1e-3 * state.bsa
@@ -130,7 +130,7 @@ def _collect_dose(plan, state, out):
         out.benefit = expit(plan.benefit_intercept + plan.benefit_slope * auc)
 
 
-@njit
+@inlined
 def benefit_auc(plan, given_mg, cl_f, days):
     """Return AUC/day [ng*h/mL per day] of a total dose over days; a placebo gives 0."""
     per_mg = plan.auc_per_mg * plan.cycle_days / plan.n_doses

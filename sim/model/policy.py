@@ -8,7 +8,7 @@ A firing counts, for lists and for max_fires, when it wins.
 from sim.codes import Action, Ask, Cause, History, Route, Then
 from sim.model.conditions import condition_holds
 from sim.model.draws import word_of_cycle
-from sim.model.jit import njit
+from sim.model.jit import inlined, njit
 from sim.model.levels import change_level, end_treatment, make_due_changes, may_rise, remember
 
 NO_ACTION = int(Action.NONE)
@@ -38,7 +38,7 @@ ROUTE_MAX_REDUCTIONS = int(Route.MAX_REDUCTIONS)
 THEN_DOWN = int(Then.DOWN)
 
 
-@njit
+@inlined
 def is_asked(plan, state, rule):
     if not (plan.rule_cycles[rule] >> state.asked_cycle) & 1:
         return False
@@ -50,7 +50,7 @@ def is_asked(plan, state, rule):
     return plan.rule_days[rule, day] != 0
 
 
-@njit
+@inlined
 def word_of_rule(plan, state, rule, event):
     """Return the word that decides whether a rule with a probability acts."""
     if event >= 0:
@@ -60,7 +60,7 @@ def word_of_rule(plan, state, rule, event):
     return word_of_cycle(plan, state.patient, stream, state.asked_cycle, state.ask)
 
 
-@njit
+@inlined
 def _action_of(plan, state, rule, event):
     """Return (action, argument) of a rule whose condition holds; NO_ACTION if its draw fails."""
     n_choices = plan.rule_n_choices[rule]
@@ -77,7 +77,7 @@ def _action_of(plan, state, rule, event):
     return plan.step_action[rule, step], plan.step_argument[rule, step]
 
 
-@njit
+@inlined
 def _direction(state, action, argument):
     """Return UP or DOWN for SET; other actions as they are."""
     if action == SET:
@@ -85,7 +85,7 @@ def _direction(state, action, argument):
     return action
 
 
-@njit
+@inlined
 def _severity(plan, state, action, argument):
     if plan.order_by_file:
         return 1
@@ -97,7 +97,7 @@ def _severity(plan, state, action, argument):
     return 2 if direction == DOWN else 1
 
 
-@njit
+@inlined
 def write_log(book, state, ask, rule, event, holds, fired, action, argument):
     """Write one row of the decision log; return its number, or -1 when nothing is recorded."""
     if not book.recording:
@@ -146,14 +146,14 @@ def consider(plan, state, book, rule, event, ask):
     return action, argument, row
 
 
-@njit
+@inlined
 def mark_winner(book, state, row):
     if row >= 0:
         book.log[row, 8] = 1
         book.log[row, 13] = state.level
 
 
-@njit
+@inlined
 def open_hold(state, rule, related):
     """Open a hold; it is counted when it opens."""
     state.hold_rule = rule
@@ -163,7 +163,7 @@ def open_hold(state, rule, related):
     remember(state, HELD, state.asked_cycle, rule, related, 0)
 
 
-@njit
+@inlined
 def count_firing(plan, state, rule):
     """Count a firing of a rule; it may forbid increases from now on."""
     state.rule_fires[rule] += 1
@@ -205,7 +205,7 @@ def act(plan, state, action, argument, rule, related, ask):
     return True
 
 
-@njit
+@inlined
 def event_rules_to_ask(plan, state, book):
     """Return the event rules, as bits, that some known event has not been asked about."""
     todo = 0
@@ -245,7 +245,7 @@ def ask_event_rules(plan, state, book):
         mark_winner(book, state, best_row)
 
 
-@njit
+@inlined
 def mark_asked(state, rule):
     """A rule has now been asked about every known event; none is new to it any more."""
     for event in range(state.first_open_event, state.n_events):
@@ -253,7 +253,7 @@ def mark_asked(state, rule):
             state.event_asked[event] |= 1 << rule
 
 
-@njit
+@inlined
 def rules_of_open_events(plan, state):
     """Return the rules, as bits, that some open event could make hold."""
     rules = 0
@@ -263,7 +263,7 @@ def rules_of_open_events(plan, state):
     return rules
 
 
-@njit
+@inlined
 def rules_to_ask(plan, state, book, ask):
     """Return the rules of an occasion, as bits, that may hold or whose row is wanted."""
     rules = plan.asked_at[ask] & plan.asked_in_cycle[state.asked_cycle]
@@ -272,7 +272,7 @@ def rules_to_ask(plan, state, book, ask):
     return rules
 
 
-@njit
+@inlined
 def ask_rules(plan, state, book, ask):
     """Ask the rules of one occasion and act once, if any of them may hold."""
     rules = rules_to_ask(plan, state, book, ask)
@@ -307,7 +307,7 @@ def _ask_each(plan, state, book, ask, rules):
         mark_winner(book, state, best_row)
 
 
-@njit
+@inlined
 def heed_hold(plan, state, book):
     """Ask the stop rules that look at holds as soon as one has opened."""
     rules = plan.stops_about_holds & plan.asked_at[ASK_STOP]
@@ -334,14 +334,14 @@ def test_until(plan, state, book):
         mark_winner(book, state, row)
 
 
-@njit
+@inlined
 def stop_if_held_too_long(plan, state):
     """Stop when a hold has lasted max_hold_days; the test on that very day came first."""
     if state.hold_rule >= 0 and state.day - state.hold_day >= plan.max_hold_days:
         end_treatment(state, ADVERSE_EVENT, ROUTE_MAX_HOLD, state.hold_rule, state.day)
 
 
-@njit
+@inlined
 def decide_level(plan, state, book):
     """Level decision on the actual day 1 of a cycle: due reductions, then the cycle's rules."""
     make_due_changes(plan, state)

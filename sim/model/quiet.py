@@ -12,7 +12,7 @@ from sim.codes import Cause, Status
 from sim.model.calendar import account_for_dose, forget_closed_events, start_cycle
 from sim.model.elementary import lowest_bit
 from sim.model.exits import assess_cycle
-from sim.model.jit import njit
+from sim.model.jit import inlined
 from sim.model.levels import end_treatment
 from sim.model.policy import word_of_rule
 
@@ -23,7 +23,7 @@ EVERY_RULE = -1
 
 
 
-@njit
+@inlined
 def is_mute(plan, state, event):
     """Say whether no rule that is asked once about an event will act, whatever else holds."""
     kind, grade = state.event_kind[event], state.event_grade[event]
@@ -39,7 +39,7 @@ def is_mute(plan, state, event):
     return True
 
 
-@njit
+@inlined
 def mute_events(plan, state, first):
     """Count every rule as asked about those of the events from `first` on that are mute."""
     for event in range(first, state.n_events):
@@ -47,7 +47,7 @@ def mute_events(plan, state, first):
             state.event_asked[event] = EVERY_RULE
 
 
-@njit
+@inlined
 def _events_let_start(plan, state):
     """Say whether no open event can make a rule act on the planned day 1 of the next cycle."""
     about = plan.rules_about_new
@@ -61,7 +61,7 @@ def _events_let_start(plan, state):
     return True
 
 
-@njit
+@inlined
 def start_is_quiet(plan, state):
     """Say whether planned day 1 of the next cycle can bring only an exit, its level and draws."""
     if state.hold_rule >= 0 or state.skip_rule >= 0 or state.delay_ordered_days > 0:
@@ -71,7 +71,7 @@ def start_is_quiet(plan, state):
     return _events_let_start(plan, state)
 
 
-@njit
+@inlined
 def _learn_all(plan, state):
     """Every event has begun by now and is known; those that are over are closed."""
     for event in range(state.first_open_event, state.n_events):
@@ -82,7 +82,7 @@ def _learn_all(plan, state):
     forget_closed_events(plan, state)
 
 
-@njit
+@inlined
 def pass_start(plan, state, book):
     """A quiet planned day 1: assess the ended cycle, then complete, or start the next cycle."""
     state.day = state.planned_day
@@ -102,7 +102,7 @@ def pass_start(plan, state, book):
     start_cycle(plan, state, book)
 
 
-@njit
+@inlined
 def rest_of_cycle_is_quiet(plan, state, point):
     """Say whether the running cycle can bring nothing but its doses from a point on."""
     if state.hold_rule >= 0 or state.skip_rule >= 0 or state.resume_down > 0:
@@ -124,7 +124,7 @@ def rest_of_cycle_is_quiet(plan, state, point):
     return True
 
 
-@njit
+@inlined
 def _known_day(plan, state, event, point):
     """Return the day on which an event becomes known from a point on; 0 if not in this cycle."""
     onset = state.event_onset[event]
@@ -137,7 +137,7 @@ def _known_day(plan, state, event, point):
     return 0
 
 
-@njit
+@inlined
 def pass_rest_of_cycle(plan, state, point):
     """Give the doses planned from a point of the running cycle on; events become known."""
     for event in range(state.first_open_event, state.n_events):
@@ -153,7 +153,7 @@ def pass_rest_of_cycle(plan, state, point):
         point += 1
 
 
-@njit
+@inlined
 def account_for_cycles(plan, state, cycles):
     """Add every dose of the running cycle and of the cycles before it, `cycles` in all."""
     doses = plan.n_doses * cycles
@@ -176,7 +176,7 @@ def account_for_cycles(plan, state, cycles):
                 state.given_benefit_ug += level_ug
 
 
-@njit
+@inlined
 def quiet_cycles_ahead(plan, state):
     """Return how many cycles from now on bring nothing but their doses, whatever is drawn.
 
@@ -206,7 +206,7 @@ def quiet_cycles_ahead(plan, state):
     return max(min(end - first, in_time), 0)
 
 
-@njit
+@inlined
 def pass_cycles(plan, state, cycles):
     """Give every dose of the next cycles, as the full course of the days would."""
     for _ in range(cycles):

@@ -10,13 +10,13 @@ from sim.codes import Clock
 from sim.model.draws import threshold, uniform_of_word
 from sim.model.elementary import exp, log, log1p, power, softplus
 from sim.model.exposure import auc_of_cycle
-from sim.model.jit import njit
+from sim.model.jit import inlined, njit
 
 INCREMENT = int(Clock.INCREMENT)
 START = int(Clock.START)
 
 
-@njit
+@inlined
 def with_frailty(plan, hazard):
     """Return ((1 - P)^-theta - 1) / theta for P = 1 - exp(-hazard); the hazard if theta is 0."""
     if plan.frailty_variance > 0.0:
@@ -32,7 +32,7 @@ def course_hazard_at(plan, kind, auc):
     return with_frailty(plan, softplus(plan.intercept[kind] + plan.slope[kind] * auc))
 
 
-@njit
+@inlined
 def course_hazard(plan, state, kind, level):
     """Return the course hazard at a level, computed once per patient."""
     if not (state.course_hazard_known[kind] >> level) & 1:
@@ -41,7 +41,7 @@ def course_hazard(plan, state, kind, level):
     return state.course_hazard[kind, level]
 
 
-@njit
+@inlined
 def _layer_hazard(plan, state, kind, layer, auc):
     """Return the course hazard up to the top of a layer of exposure.
 
@@ -56,7 +56,7 @@ def _layer_hazard(plan, state, kind, layer, auc):
     return course_hazard(plan, state, kind, level)
 
 
-@njit
+@inlined
 def _drug_hazard_with_slope(plan, state, kind, cycle, auc):
     background = plan.background_hazard[kind]
     if plan.clock == INCREMENT:
@@ -73,7 +73,7 @@ def _drug_hazard_with_slope(plan, state, kind, cycle, auc):
     return plan.weight[cycle - started + 1] * max(top - background, 0.0)
 
 
-@njit
+@inlined
 def cycle_hazards(plan, state, kind, cycle):
     """Return (background, drug) hazard of one kind spent in a cycle, before frailty."""
     auc = auc_of_cycle(plan, state, cycle)
@@ -94,7 +94,7 @@ def cycle_hazards(plan, state, kind, cycle):
     return scale * background, scale * drug
 
 
-@njit
+@inlined
 def grade_of_word(plan, kind, word, hazard):
     """Return the CTCAE grade of the event that a word means at a hazard, 0 for none.
 
@@ -109,7 +109,7 @@ def grade_of_word(plan, kind, word, hazard):
     return grade
 
 
-@njit
+@inlined
 def drug_threshold(plan, state, kind, background, drug, cycle):
     """Return the threshold on a 32-bit word for "the drug caused this event"."""
     if plan.has_slope[kind] and plan.drug_share[kind] >= 0.0:
@@ -131,7 +131,7 @@ def exit_hazard(plan, state, number, from_day, to_day):
     return hazard
 
 
-@njit
+@inlined
 def exit_happens(hazard, word):
     """Say whether an exit with this hazard happens, by the word of its draw."""
     return word < threshold(1.0 - exp(-hazard))

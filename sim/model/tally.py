@@ -7,7 +7,7 @@ adds. Two arms are compared through sums of products, so that no patient need be
 import math
 
 from sim.codes import Cause
-from sim.model.jit import njit
+from sim.model.jit import inlined, njit
 from sim.model.layout import (
     AUC_UNIT,
     BENEFIT_UNIT,
@@ -56,7 +56,7 @@ MATCH_LEVEL = N_VALUES + N_FIRSTS
 N_MATCHES = MATCH_LEVEL + MAX_LEVELS
 
 
-@njit
+@inlined
 def _note(note, index, amount):
     """Note an amount; amounts of 0 are not noted."""
     if amount != 0:
@@ -65,7 +65,7 @@ def _note(note, index, amount):
         note.n += 1
 
 
-@njit
+@inlined
 def _note_firsts(plan, out, note):
     _note(note, N_VALUES + ESCALATED, out.escalated_cycle)
     _note(note, N_VALUES + MODIFICATION, out.first_modification_cycle)
@@ -78,7 +78,7 @@ def _note_firsts(plan, out, note):
         _note(note, N_VALUES + FIRST_ROUTE + out.route, cycle)
 
 
-@njit
+@inlined
 def _note_events(plan, out, note):
     if out.first_any_cycle == 0:
         return
@@ -95,7 +95,7 @@ def _note_events(plan, out, note):
             _note(note, N_VALUES + first, out.first_event_cycle[kind, grade])
 
 
-@njit
+@inlined
 def rdi_on_treatment(plan, out):
     """Return mg given / mg of the reference over the calendar days on treatment."""
     days = max(out.last_day, 1)
@@ -103,7 +103,7 @@ def rdi_on_treatment(plan, out):
     return out.given_ug / reference
 
 
-@njit
+@inlined
 def _note_dose(plan, out, note):
     _note(note, V_CYCLES, out.last_cycle)
     _note(note, V_DAYS, out.last_day)
@@ -120,7 +120,7 @@ def _note_dose(plan, out, note):
     _note(note, V_COMPLETED, int(out.cause == COMPLETED))
 
 
-@njit
+@inlined
 def _note_modifications(plan, out, note):
     if out.first_modification_cycle == 0 and out.holds == 0:
         return
@@ -137,7 +137,7 @@ def _note_modifications(plan, out, note):
         _note(note, VALUE_DELAY_OVER + place, int(out.longest_delay > plan.delay_length[place]))
 
 
-@njit
+@inlined
 def _note_success(plan, out, note):
     for place in range(plan.n_success_cycles):
         cycle = plan.success_cycle[place]
@@ -146,7 +146,7 @@ def _note_success(plan, out, note):
         _note(note, VALUE_SUCCESS + place, int(at_target and not reduced))
 
 
-@njit
+@inlined
 def _note_rules(plan, out, note):
     for rule in range(plan.n_rules):
         _note(note, VALUE_FIRED + rule, int(out.rule_fires[rule] > 0))
@@ -159,7 +159,7 @@ def _note_rules(plan, out, note):
                 _note(note, VALUE_CLAUSE + clause, out.clause_held[clause])
 
 
-@njit
+@inlined
 def describe(plan, out, note):
     """Note what there is to count about one patient: values, and firsts from N_VALUES on."""
     for place in range(note.n):
@@ -173,7 +173,7 @@ def describe(plan, out, note):
     _note_rules(plan, out, note)
 
 
-@njit
+@inlined
 def add_patient(plan, out, note, denominators, tally):
     """Add a described patient to the tally of an arm."""
     tally.patients += 1
@@ -203,7 +203,7 @@ def tally_outcomes(plans, outcomes, denominators, tallies, notes):
         add_patient(plans[0], outcomes[i], notes[0], denominators, tallies[0])
 
 
-@njit
+@inlined
 def _add_pair_cycles(out, other, matches, pair):
     both = min(out.last_cycle, other.last_cycle)
     for cycle in range(1, both + 1):
@@ -218,7 +218,7 @@ def _add_pair_cycles(out, other, matches, pair):
             pair.level[level, cycle] += 1
 
 
-@njit
+@inlined
 def _add_pair_products(note, other, matches, denominators, other_denominators, pair):
     for place in range(note.n):
         index = note.index[place]
@@ -235,7 +235,7 @@ def _add_pair_products(note, other, matches, denominators, other_denominators, p
             pair.product[index, 1] += amount * other.amount[other_denominators[match]]
 
 
-@njit
+@inlined
 def _add_pair_denominators(plan, note, other, matches, denominators, other_denominators, pair):
     """Denominators count also where the amount of the one arm is 0."""
     for index in range(VALUE_CLAUSE + plan.n_clauses):
