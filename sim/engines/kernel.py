@@ -16,6 +16,7 @@ from sim.model.layout import (
     CYCLE_SLOTS,
     FIRST_COURSE_WORD,
     MAX_CANDIDATES,
+    MAX_EXITS,
     MAX_KINDS,
 )
 from sim.model.screen import screen_block
@@ -38,7 +39,7 @@ def run_block(plans, first, states, words, books, outcomes):
     bsa = np.empty(n, np.float64)
     frailty = np.empty(n, np.float64)
     masks = np.empty((MAX_KINDS, n), np.int64)
-    exits = np.empty(n, np.int64)
+    exits = np.empty((MAX_EXITS, n), np.int64)
     who = np.empty(MAX_CANDIDATES, np.int64)
     ends = np.empty(n, np.int64)
     courses = np.empty((CYCLE_SLOTS + 1, COURSE_WORDS_END - FIRST_COURSE_WORD), np.int64)
@@ -57,7 +58,10 @@ def run_block(plans, first, states, words, books, outcomes):
             state.bsa = bsa[i]
             state.frailty = frailty[i]
             calendar.forget_hazards(plan, state)
-            state.exit_cycles = exits[i]
+            state.exit_cycles = 0
+            for number in range(plan.n_exits):
+                state.exit_cycles_of[number] = exits[number, i]
+                state.exit_cycles |= exits[number, i]
             state.any_candidate = 0
             for kind in range(plan.n_kinds):
                 state.any_candidate |= masks[kind, i]

@@ -45,6 +45,8 @@ def draw_patient(plan, state, patient):
     """Give a patient a number and its latent values; every draw of the course is looked at."""
     state.patient = patient
     state.exit_cycles = ALL_CYCLES
+    for number in range(plan.n_exits):
+        state.exit_cycles_of[number] = ALL_CYCLES
     state.any_candidate = ALL_CYCLES
     draw_latents(plan, state)
     forget_hazards(plan, state)

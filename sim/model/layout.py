@@ -32,6 +32,8 @@ SCREEN_BINS = 1024
 ONSET_BINS = 64
 ONSET_SHIFT = 32 - 6
 ALL_CYCLES = -1  # every bit set
+EXIT_DAYS = 256  # exits over fewer days are looked up, where hazards are constant
+VARIABLE = 1 << 32  # the threshold of an exit whose hazard depends on more than the days
 
 LOG_COLUMNS = (
     "patient",
@@ -238,7 +240,8 @@ PLAN = np.dtype(
         ("screen_rise", _real, (MAX_KINDS, SCREEN_BINS)),
         ("screen_low_weight", _real, (CYCLE_SLOTS + 4,)),
         ("screen_rise_weight", _real, (CYCLE_SLOTS + 4,)),
-        ("exit_threshold", _integer, (MAX_EXITS,)),  # of a nominal cycle; 2^32: not constant
+        ("exit_threshold", _integer, (MAX_EXITS, EXIT_DAYS)),  # by days; VARIABLE if by more
+        ("has_variable_exit", _integer),
         # bit c: without an event some rule may act
         ("busy_starts", _integer),  # on the planned day 1 of cycle c or on a recheck
         ("busy_levels", _integer),  # at the level decision of cycle c
@@ -252,7 +255,8 @@ STATE = np.dtype(
     [
         ("patient", _integer),
         ("any_candidate", _integer),  # bit c: some kind's draw of cycle c is looked at
-        ("exit_cycles", _integer),  # bit c: exits of cycle c are looked at
+        ("exit_cycles", _integer),  # bit c: some exit of cycle c is looked at
+        ("exit_cycles_of", _integer, (MAX_EXITS,)),  # bit c: the draw of cycle c is looked at
         ("cl_f", _real),
         ("bsa", _real),
         ("frailty", _real),
@@ -324,9 +328,10 @@ STATE = np.dtype(
         ("route", _integer),
         ("end_rule", _integer),
         ("last_day", _integer),
-        # scratch of one ask
+        # scratch of one ask, or of one assessment of exits
         ("match_related", _integer),
         ("match_clauses", _integer),
+        ("exit_word", _integer, (MAX_EXITS,)),
         # adverse events, in the order drawn
         ("event_kind", np.int32, (MAX_EVENTS,)),
         ("event_cycle", np.int32, (MAX_EVENTS,)),

@@ -3,7 +3,7 @@
 H(A) = log(1 + exp(alpha + beta A)) is the hazard of the reference course at constant
 exposure; with frailty variance theta it becomes ((1 - P)^-theta - 1) / theta, which keeps
 P on average over the frailty. Weights spread it over cycles; a clock says how an increase
-starts anew. Floats end in `grade_of_word` and `exit_happens`.
+starts anew. Floats end in `grade_of_word` and `exit_threshold`.
 """
 
 from sim.codes import Clock
@@ -118,23 +118,29 @@ def drug_threshold(plan, state, kind, background, drug, cycle):
     return threshold(drug / total) if total > 0.0 else 0
 
 
+@inlined
+def _spent(plan, number, from_day, to_day):
+    """Return how much of an exit's hazard of one nominal cycle the days (from_day, to_day] bring."""
+    shape = plan.exit_shape[number]
+    if shape == 1.0:
+        return (to_day - from_day) / plan.cycle_days
+    return power(to_day / plan.cycle_days, shape) - power(from_day / plan.cycle_days, shape)
+
+
 @njit
 def exit_hazard(plan, state, number, from_day, to_day):
     """Return the hazard of an exit over the calendar days (from_day, to_day], days elapsed."""
-    shape = plan.exit_shape[number]
-    late = power(to_day / plan.cycle_days, shape)
-    early = power(from_day / plan.cycle_days, shape)
-    hazard = plan.exit_hazard[number] * (late - early)
+    hazard = plan.exit_hazard[number] * _spent(plan, number, from_day, to_day)
     if plan.exit_slope[number] != 0.0:
         auc = state.level_auc[state.level]
         hazard *= exp(plan.exit_slope[number] * (auc - plan.exit_reference_auc))
     return hazard
 
 
-@inlined
-def exit_happens(hazard, word):
-    """Say whether an exit with this hazard happens, by the word of its draw."""
-    return word < threshold(1.0 - exp(-hazard))
+@njit
+def exit_threshold(hazard):
+    """Return the threshold on a 32-bit word for "an exit with this hazard happens"."""
+    return threshold(1.0 - exp(-hazard))
 
 
 @njit
@@ -142,9 +148,8 @@ def exit_time(plan, number, hazard, word, from_day, to_day):
     """Return the days elapsed at which an exit that happens by to_day does happen."""
     spent = -log1p(-uniform_of_word(word)) / hazard
     shape = plan.exit_shape[number]
-    late = power(to_day / plan.cycle_days, shape)
-    early = power(from_day / plan.cycle_days, shape)
-    reached = early + spent * (late - early)
     if shape == 1.0:
-        return reached * plan.cycle_days
+        return from_day + spent * (to_day - from_day)
+    early = power(from_day / plan.cycle_days, shape)
+    reached = early + spent * _spent(plan, number, from_day, to_day)
     return exp(log(reached) / shape) * plan.cycle_days

@@ -142,26 +142,24 @@ def _screen_kind(plan, kind, first, bins, frailty, low, rise, masks):
 
 
 @njit
-def _screen_exits(plan, first, exits):
-    n = exits.shape[0]
+def _screen_exit(plan, number, first, mask):
+    """Mark the cycles in which an exit may happen for a block of consecutive patients."""
     k0, k1, draw = plan.seed_low, plan.seed_high, plan.parameter_draw
     high = PATIENT_HIGH * (first >> 32)
     start = first & LOW_32
-    for i in range(n):
-        exits[i] = 0
-    for number in range(plan.n_exits):
-        stream = plan.exit_stream[number]
-        limit = plan.exit_threshold[number]
-        for block in range((plan.max_cycles + 3) // 4):
-            for i in range(n):
-                w0, w1, w2, w3 = philox_rounds(start + i, block + high, stream, draw, k0, k1)
-                hits = (
-                    np.int64(w0 < limit)
-                    | np.int64(w1 < limit) << 1
-                    | np.int64(w2 < limit) << 2
-                    | np.int64(w3 < limit) << 3
-                )
-                exits[i] |= hits << (4 * block + 1)
+    stream = plan.exit_stream[number]
+    limit = plan.exit_threshold[number, plan.cycle_days]
+    mask[:] = 0
+    for block in range((plan.max_cycles + 3) // 4):
+        for i in range(mask.shape[0]):
+            w0, w1, w2, w3 = philox_rounds(start + i, block + high, stream, draw, k0, k1)
+            hits = (
+                np.int64(w0 < limit)
+                | np.int64(w1 < limit) << 1
+                | np.int64(w2 < limit) << 2
+                | np.int64(w3 < limit) << 3
+            )
+            mask[i] |= hits << (4 * block + 1)
 
 
 @njit
@@ -179,4 +177,5 @@ def screen_block(plan, first, uniforms, frailty, masks, exits):
         bins[i] = int(uniforms[i] * SCREEN_BINS)
     for kind in range(plan.n_kinds):
         _screen_kind(plan, kind, first, bins, frailty, low, rise, masks)
-    _screen_exits(plan, first, exits)
+    for number in range(plan.n_exits):
+        _screen_exit(plan, number, first, exits[number])

@@ -10,7 +10,15 @@ from sim.exposure_response.table import Coefficients, solve_table
 from sim.exposure_response.weights import cycle_weights
 from sim.model.draws import threshold
 from sim.model.elementary import softplus
-from sim.model.layout import MAX_CYCLE_DAYS, MAX_CYCLES, ONSET_BINS, ONSET_SHIFT
+from sim.model.layout import (
+    EXIT_DAYS,
+    MAX_CYCLE_DAYS,
+    MAX_CYCLES,
+    ONSET_BINS,
+    ONSET_SHIFT,
+    VARIABLE,
+)
+from sim.model.risk import exit_threshold
 from sim.model.risk import with_frailty
 from sim.pharmacokinetics import accumulation_shares
 from sim.plan.streams import Streams
@@ -185,7 +193,9 @@ def fill_exits(plan: Any, scenario: Scenario, streams: Streams) -> None:
         plan.exit_before_ae[number] = int(leaving.before_ae)
         plan.has_exit_ahead |= int(leaving.before_ae)
         is_constant = leaving.shape == 1.0 and leaving.log_hazard_per_auc_per_day == 0.0
-        # A bound for the screen: one word more than the threshold, for what rounding may do.
-        plan.exit_threshold[number] = (
-            threshold(leaving.probability_per_cycle) + 1 if is_constant else CERTAIN
-        )
+        plan.exit_threshold[number] = VARIABLE
+        if is_constant:
+            for days in range(EXIT_DAYS):
+                hazard = plan.exit_hazard[number] * (days / plan.cycle_days)
+                plan.exit_threshold[number, days] = exit_threshold(hazard)
+        plan.has_variable_exit |= int(not is_constant)
