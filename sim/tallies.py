@@ -12,6 +12,7 @@ from sim.engines.run import BLOCK, OutcomeRunner, Progress, map_blocks
 from sim.model.layout import (
     FIRST_EVENT,
     GRADES,
+    N_ALWAYS,
     N_VALUES,
     NOTE,
     PAIR,
@@ -78,18 +79,27 @@ class Arm:
     plan: Plan
     endpoints: tuple[Endpoint, ...] = field(init=False)
     denominators: NDArray[np.int64] = field(init=False)
+    divided: NDArray[np.int64] = field(init=False)
     sums: Sums = field(init=False)
 
     def __post_init__(self) -> None:
         self.endpoints = endpoints_of(self.plan)
         self.denominators = denominators_of(self.endpoints)
+        self.divided = np.flatnonzero(self.denominators[:N_ALWAYS] >= 0)
         self.sums = Sums(TALLY)
 
     def tally(self, outcomes: NDArray[Any]) -> NDArray[Any]:
         """Return the tally of a block of outcome records."""
         tally = engine_array(np.zeros(1, TALLY))
         notes = engine_array(np.zeros(1, NOTE))
-        tally_outcomes(self.plan.numbers, engine_array(outcomes), self.denominators, tally, notes)
+        tally_outcomes(
+            self.plan.numbers,
+            engine_array(outcomes),
+            self.denominators,
+            self.divided,
+            tally,
+            notes,
+        )
         return tally.view(np.ndarray)
 
     def count(self, outcomes: NDArray[Any]) -> None:

@@ -15,7 +15,7 @@ from sim.model.exits import assess_ahead, assess_cycle
 from sim.model.exposure import draw_latents, fill_exposures
 from sim.model.gate import ask_gate, record_delay
 from sim.model.jit import inlined, njit
-from sim.model.layout import ALL_CYCLES
+from sim.model.layout import ALL_CYCLES, MAX_CLAUSES, MAX_RULES
 from sim.model.levels import end_treatment, remember, resume_dosing
 from sim.model.policy import (
     ask_event_rules,
@@ -63,11 +63,11 @@ def forget_hazards(plan, state):
 @njit
 def put_before_first_dose(plan, state):
     """Put a patient before the first dose, with nothing in the ledgers."""
-    for rule in range(plan.n_rules):
+    for rule in range(MAX_RULES):
         state.rule_fires[rule] = 0
         state.rule_holds[rule] = 0
         state.rule_asks[rule] = 0
-    for clause in range(plan.n_clauses):
+    for clause in range(MAX_CLAUSES):
         state.clause_held[clause] = 0
     state.day = 1
     state.cycle = 0

@@ -481,6 +481,7 @@ MAX_NAMED_CYCLES = 4
 VALUE_SUCCESS = len(VALUES)  # + place among the named cycles
 VALUE_DELAY_OVER = VALUE_SUCCESS + MAX_NAMED_CYCLES
 VALUE_EVENTS = VALUE_DELAY_OVER + MAX_NAMED_CYCLES
+N_ALWAYS = VALUE_EVENTS  # values that every patient has; those after it are mostly 0
 VALUE_RELATED = VALUE_EVENTS + MAX_KINDS
 VALUE_ASKS = VALUE_RELATED + MAX_KINDS
 VALUE_FIRED = VALUE_ASKS + MAX_RULES
@@ -514,11 +515,14 @@ PAIR = np.dtype(
     align=True,
 )
 
-# One patient's description: which values and firsts are not 0, and how much they are.
+# One patient's description: what it amounts to by number, values before firsts; and which
+# of those that are mostly 0 are not.
 NOTE = np.dtype(
     [
-        ("n", _integer),
-        ("index", _integer, (N_VALUES + N_FIRSTS,)),
+        ("n_values", _integer),
+        ("value", _integer, (N_VALUES,)),
+        ("n_firsts", _integer),
+        ("first", _integer, (N_FIRSTS,)),
         ("amount", _integer, (N_VALUES + N_FIRSTS,)),
     ],
     align=True,

@@ -7,7 +7,7 @@ the two equal, so that a run without histories reports what its histories would.
 from sim.codes import History
 from sim.model.elementary import expit
 from sim.model.jit import inlined, njit
-from sim.model.layout import CYCLE_SLOTS
+from sim.model.layout import CYCLE_SLOTS, MAX_CLAUSES, MAX_RULES
 
 MISSED = int(History.MISSED)
 HELD = int(History.HOLD)
@@ -51,6 +51,9 @@ def toxicity_days(state, grade):
 
     Events are visited by their next uncovered day, so that a day counts once.
     """
+    if state.n_events == 1:
+        days = min(state.event_end[0], state.last_day) - state.event_onset[0] + 1
+        return max(days, 0) if state.event_grade[0] >= grade else 0
     covered = 0
     total = 0
     while True:
@@ -147,15 +150,14 @@ def collect(plan, state, out):
     out.route = state.route
     out.escalated_cycle = state.escalated_cycle
     for cycle in range(CYCLE_SLOTS):
-        out.level_of_cycle[cycle] = -1
-    for cycle in range(1, state.cycle + 1):
-        out.level_of_cycle[cycle] = state.level_of_cycle[cycle]
-    for rule in range(plan.n_rules):
+        started = (cycle >= 1) & (cycle <= state.cycle)
+        out.level_of_cycle[cycle] = state.level_of_cycle[cycle] if started else -1
+    # All of them, in use or not: copies of a fixed length become a few wide moves.
+    for rule in range(MAX_RULES):
         out.rule_asks[rule] = state.rule_asks[rule]
         out.rule_fires[rule] = state.rule_fires[rule]
-        if state.rule_asks[rule] > 0:
-            for clause in range(plan.n_clauses):
-                out.clause_held[clause] = state.clause_held[clause]
+    for clause in range(MAX_CLAUSES):
+        out.clause_held[clause] = state.clause_held[clause]
     _collect_events(plan, state, out)
     _collect_history(state, out)
     _collect_dose(plan, state, out)

@@ -16,6 +16,7 @@ from sim.model.layout import (
     FIRSTS,
     GRADES,
     MAX_LEVELS,
+    N_ALWAYS,
     N_FIRSTS,
     N_VALUES,
     RDI_UNIT,
@@ -57,34 +58,53 @@ N_MATCHES = MATCH_LEVEL + MAX_LEVELS
 
 
 @inlined
-def _note(note, index, amount):
-    """Note an amount; amounts of 0 are not noted."""
+def _note(note, value, amount):
+    """Note a value that is mostly 0."""
     if amount != 0:
-        note.index[note.n] = index
-        note.amount[index] = amount
-        note.n += 1
+        note.value[note.n_values] = value
+        note.amount[value] = amount
+        note.n_values += 1
 
 
 @inlined
-def _note_firsts(plan, out, note):
-    _note(note, N_VALUES + ESCALATED, out.escalated_cycle)
-    _note(note, N_VALUES + MODIFICATION, out.first_modification_cycle)
-    _note(note, N_VALUES + FIRST_REDUCTION, out.first_reduction_cycle)
+def _note_first(note, first, cycle):
+    """Note the cycle in which something happened first; 0 for never is not noted."""
+    if cycle != 0:
+        note.first[note.n_firsts] = first
+        note.amount[N_VALUES + first] = cycle
+        note.n_firsts += 1
+
+
+@inlined
+def _forget(note):
+    for place in range(note.n_values):
+        note.amount[note.value[place]] = 0
+    for place in range(note.n_firsts):
+        note.amount[N_VALUES + note.first[place]] = 0
+    note.n_values = 0
+    note.n_firsts = 0
+
+
+@inlined
+def _note_ends(plan, out, note):
+    _note_first(note, ESCALATED, out.escalated_cycle)
+    _note_first(note, MODIFICATION, out.first_modification_cycle)
+    _note_first(note, FIRST_REDUCTION, out.first_reduction_cycle)
     if out.cause != COMPLETED:
         # A patient who stops before the first cycle has started counts in cycle 1.
         cycle = max(out.last_cycle, 1)
-        _note(note, N_VALUES + STOPPED_ANY, cycle)
-        _note(note, N_VALUES + STOPPED_CAUSE + out.cause, cycle)
-        _note(note, N_VALUES + FIRST_ROUTE + out.route, cycle)
+        _note_first(note, STOPPED_ANY, cycle)
+        _note_first(note, STOPPED_CAUSE + out.cause, cycle)
+        _note_first(note, FIRST_ROUTE + out.route, cycle)
 
 
 @inlined
 def _note_events(plan, out, note):
+    note.amount[V_TOXICITY] = out.toxicity_days[0]
+    note.amount[V_TOXICITY + 1] = out.toxicity_days[1]
     if out.first_any_cycle == 0:
         return
-    _note(note, N_VALUES + FIRST_ANY, out.first_any_cycle)
-    _note(note, V_TOXICITY, out.toxicity_days[0])
-    _note(note, V_TOXICITY + 1, out.toxicity_days[1])
+    _note_first(note, FIRST_ANY, out.first_any_cycle)
     for kind in range(plan.n_kinds):
         if out.events[kind] == 0:
             continue
@@ -92,10 +112,10 @@ def _note_events(plan, out, note):
         _note(note, VALUE_RELATED + kind, out.related_events[kind])
         for grade in range(1, GRADES):
             first = FIRST_EVENT + kind * GRADES + grade
-            _note(note, N_VALUES + first, out.first_event_cycle[kind, grade])
+            _note_first(note, first, out.first_event_cycle[kind, grade])
 
 
-@inlined
+@njit
 def rdi_on_treatment(plan, out):
     """Return mg given / mg of the reference over the calendar days on treatment."""
     days = max(out.last_day, 1)
@@ -105,45 +125,44 @@ def rdi_on_treatment(plan, out):
 
 @inlined
 def _note_dose(plan, out, note):
-    _note(note, V_CYCLES, out.last_cycle)
-    _note(note, V_DAYS, out.last_day)
-    _note(note, V_GIVEN, out.given_ug)
-    _note(note, V_DOSE, math.floor(out.given_mg * 1000.0 + 0.5))
-    _note(note, V_RDI, math.floor(rdi_on_treatment(plan, out) * RDI_UNIT + 0.5))
-    _note(note, V_LOSS, out.loss_not_escalated_ug)
-    _note(note, V_LOSS + 1, out.loss_reduced_ug)
-    _note(note, V_LOSS + 2, out.loss_held_ug)
-    _note(note, V_LOSS + 3, out.loss_delayed_ug)
-    _note(note, V_LOSS + 4, out.loss_stopped_ug)
-    _note(note, V_AUC, math.floor(out.auc_per_day * AUC_UNIT + 0.5))
-    _note(note, V_BENEFIT, math.floor(out.benefit * BENEFIT_UNIT + 0.5))
-    _note(note, V_COMPLETED, int(out.cause == COMPLETED))
+    note.amount[V_CYCLES] = out.last_cycle
+    note.amount[V_DAYS] = out.last_day
+    note.amount[V_GIVEN] = out.given_ug
+    note.amount[V_DOSE] = math.floor(out.given_mg * 1000.0 + 0.5)
+    note.amount[V_RDI] = math.floor(rdi_on_treatment(plan, out) * RDI_UNIT + 0.5)
+    note.amount[V_LOSS] = out.loss_not_escalated_ug
+    note.amount[V_LOSS + 1] = out.loss_reduced_ug
+    note.amount[V_LOSS + 2] = out.loss_held_ug
+    note.amount[V_LOSS + 3] = out.loss_delayed_ug
+    note.amount[V_LOSS + 4] = out.loss_stopped_ug
+    note.amount[V_AUC] = math.floor(out.auc_per_day * AUC_UNIT + 0.5)
+    note.amount[V_BENEFIT] = math.floor(out.benefit * BENEFIT_UNIT + 0.5)
+    note.amount[V_COMPLETED] = int(out.cause == COMPLETED)
 
 
 @inlined
 def _note_modifications(plan, out, note):
-    if out.first_modification_cycle == 0 and out.holds == 0:
-        return
-    _note(note, V_INTERRUPTION, int(out.interruptions > 0))
-    _note(note, V_INTERRUPTION + 1, out.interruptions)
-    _note(note, V_DELAY, int(out.delays > 0))
-    _note(note, V_DELAY + 1, out.delays)
-    _note(note, V_DELAY_DAYS, out.delay_days)
-    _note(note, V_REDUCTION, int(out.reductions > 0))
-    _note(note, V_REDUCTION + 1, out.reductions)
-    _note(note, V_HOLD, int(out.holds > 0))
-    _note(note, V_HOLD + 1, out.holds)
+    note.amount[V_INTERRUPTION] = int(out.interruptions > 0)
+    note.amount[V_INTERRUPTION + 1] = out.interruptions
+    note.amount[V_DELAY] = int(out.delays > 0)
+    note.amount[V_DELAY + 1] = out.delays
+    note.amount[V_DELAY_DAYS] = out.delay_days
+    note.amount[V_REDUCTION] = int(out.reductions > 0)
+    note.amount[V_REDUCTION + 1] = out.reductions
+    note.amount[V_HOLD] = int(out.holds > 0)
+    note.amount[V_HOLD + 1] = out.holds
     for place in range(plan.n_delay_lengths):
-        _note(note, VALUE_DELAY_OVER + place, int(out.longest_delay > plan.delay_length[place]))
+        longer = int(out.longest_delay > plan.delay_length[place])
+        note.amount[VALUE_DELAY_OVER + place] = longer
 
 
 @inlined
 def _note_success(plan, out, note):
     for place in range(plan.n_success_cycles):
         cycle = plan.success_cycle[place]
-        reduced = 0 < out.first_reduction_cycle <= cycle
+        reduced = (out.first_reduction_cycle > 0) & (out.first_reduction_cycle <= cycle)
         at_target = out.level_of_cycle[cycle] == plan.target_level
-        _note(note, VALUE_SUCCESS + place, int(at_target and not reduced))
+        note.amount[VALUE_SUCCESS + place] = int(at_target & (not reduced))
 
 
 @inlined
@@ -159,14 +178,12 @@ def _note_rules(plan, out, note):
                 _note(note, VALUE_CLAUSE + clause, out.clause_held[clause])
 
 
-@inlined
+@njit
 def describe(plan, out, note):
-    """Note what there is to count about one patient: values, and firsts from N_VALUES on."""
-    for place in range(note.n):
-        note.amount[note.index[place]] = 0
-    note.n = 0
+    """Note what there is to count about one patient: values, and cycles of first occurrence."""
+    _forget(note)
     _note_dose(plan, out, note)
-    _note_firsts(plan, out, note)
+    _note_ends(plan, out, note)
     _note_events(plan, out, note)
     _note_modifications(plan, out, note)
     _note_success(plan, out, note)
@@ -174,20 +191,26 @@ def describe(plan, out, note):
 
 
 @inlined
-def add_patient(plan, out, note, denominators, tally):
-    """Add a described patient to the tally of an arm."""
-    tally.patients += 1
+def _add_values(note, denominators, divided, tally):
+    for value in range(N_ALWAYS):
+        amount = note.amount[value]
+        tally.total[value] += amount
+        tally.square[value] += amount * amount
+    for place in range(divided.shape[0]):
+        value = divided[place]
+        tally.product[value] += note.amount[value] * note.amount[denominators[value]]
+    for place in range(note.n_values):
+        value = note.value[place]
+        amount = note.amount[value]
+        tally.total[value] += amount
+        tally.square[value] += amount * amount
+        if denominators[value] >= 0:
+            tally.product[value] += amount * note.amount[denominators[value]]
+
+
+@inlined
+def _add_cycles(out, tally):
     tally.last_cycle[out.last_cycle] += 1
-    for place in range(note.n):
-        index = note.index[place]
-        amount = note.amount[index]
-        if index >= N_VALUES:
-            tally.first[index - N_VALUES, amount] += 1
-            continue
-        tally.total[index] += amount
-        tally.square[index] += amount * amount
-        if denominators[index] >= 0:
-            tally.product[index] += amount * note.amount[denominators[index]]
     if out.escalated_cycle > 0:
         for cycle in range(out.escalated_cycle, out.last_cycle + 1):
             tally.escalated_on[cycle] += 1
@@ -195,12 +218,27 @@ def add_patient(plan, out, note, denominators, tally):
         tally.level[out.level_of_cycle[cycle], cycle] += 1
 
 
+@inlined
+def add_patient(out, note, denominators, divided, tally):
+    """Add a described patient to the tally of an arm."""
+    tally.patients += 1
+    _add_values(note, denominators, divided, tally)
+    for place in range(note.n_firsts):
+        first = note.first[place]
+        tally.first[first, note.amount[N_VALUES + first]] += 1
+    _add_cycles(out, tally)
+
+
 @njit
-def tally_outcomes(plans, outcomes, denominators, tallies, notes):
-    """Add a block of outcomes to a tally."""
+def tally_outcomes(plans, outcomes, denominators, divided, tallies, notes):
+    """Add a block of outcomes to a tally.
+
+    denominators give for each value the value it is divided by, or -1; divided are those of
+    the values that every patient has which are divided by another.
+    """
     for i in range(outcomes.shape[0]):
         describe(plans[0], outcomes[i], notes[0])
-        add_patient(plans[0], outcomes[i], notes[0], denominators, tallies[0])
+        add_patient(outcomes[i], notes[0], denominators, divided, tallies[0])
 
 
 @inlined
@@ -219,20 +257,28 @@ def _add_pair_cycles(out, other, matches, pair):
 
 
 @inlined
+def _add_pair_value(note, value, other, matches, denominators, other_denominators, pair):
+    match = matches[value]
+    if match >= 0:
+        amount, others = note.amount[value], other.amount[match]
+        pair.product[value, 0] += amount * others
+        if denominators[value] >= 0:
+            pair.product[value, 1] += amount * other.amount[other_denominators[match]]
+
+
+@inlined
 def _add_pair_products(note, other, matches, denominators, other_denominators, pair):
-    for place in range(note.n):
-        index = note.index[place]
-        match = matches[index]
-        if match < 0:
-            continue
-        amount, others = note.amount[index], other.amount[match]
-        if index >= N_VALUES:
-            if others > 0:
-                pair.first[index - N_VALUES, max(amount, others)] += 1
-            continue
-        pair.product[index, 0] += amount * others
-        if denominators[index] >= 0:
-            pair.product[index, 1] += amount * other.amount[other_denominators[match]]
+    for value in range(N_ALWAYS):
+        _add_pair_value(note, value, other, matches, denominators, other_denominators, pair)
+    for place in range(note.n_values):
+        value = note.value[place]
+        _add_pair_value(note, value, other, matches, denominators, other_denominators, pair)
+    for place in range(note.n_firsts):
+        first = note.first[place]
+        match = matches[N_VALUES + first]
+        if match >= 0 and other.amount[match] > 0:
+            amount = note.amount[N_VALUES + first]
+            pair.first[first, max(amount, other.amount[match])] += 1
 
 
 @inlined
