@@ -68,6 +68,7 @@ def _hold_limit_day(plans, states):
 def _finish(plans, states, outcomes, place):
     outcome.drop_uncounted_events(plans[0], states[0])
     outcome.collect(plans[0], states[0], outcomes[place])
+    outcome.collect_exposure(plans[0], states[0], outcomes[place])
 
 
 @njit

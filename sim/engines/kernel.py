@@ -42,6 +42,7 @@ def run_block(plans, first, states, words, books, outcomes):
     exits = np.empty((MAX_EXITS, n), np.int64)
     who = np.empty(MAX_CANDIDATES, np.int64)
     ends = np.empty(n, np.int64)
+    given_benefit_ug = np.empty(n, np.int64)
     courses = np.empty((CYCLE_SLOTS + 1, COURSE_WORDS_END - FIRST_COURSE_WORD), np.int64)
     fill_latents(plan, first, uniforms, cl_f, bsa, frailty)
     screen_block(plan, first, uniforms, frailty, masks, exits)
@@ -74,7 +75,9 @@ def run_block(plans, first, states, words, books, outcomes):
             run_course(plan, state, book)
             outcome.drop_uncounted_events(plan, state)
             outcome.collect(plan, state, outcomes[i])
+            given_benefit_ug[i] = state.given_benefit_ug
         start = stop
+    outcome.collect_exposures(plan, outcomes, cl_f, bsa, given_benefit_ug)
     book.draws_are_listed = 0
 
 
@@ -111,6 +114,7 @@ def run_recorded(plans, first, states, books, outcomes, doses, events, log, disp
         ):
             return i, n_doses, n_events, n_log
         outcome.collect(plan, state, outcomes[i])
+        outcome.collect_exposure(plan, state, outcomes[i])
         n_doses = _copy_rows(book.doses, book.n_doses, doses, n_doses)
         n_log = _copy_rows(book.log, book.n_log, log, n_log)
         n_events = copy_end(state, events, n_events, disposition, latents, i)

@@ -134,9 +134,9 @@ def wait_for_start(plan, state, book):
         move_to(state, day)
 
 
-@inlined
+@njit
 def run_days(plan, state, book):
-    """Run the planned days of the cycle that has started."""
+    """Run the planned days of the cycle that has started, up to where its rest is quiet."""
     point = 0
     while not state.ended and point < plan.n_points:
         if not book.recording and rest_of_cycle_is_quiet(plan, state, point):
@@ -149,7 +149,7 @@ def run_days(plan, state, book):
         point += 1
 
 
-@njit
+@inlined
 def run_cycle(plan, state, book):
     """Run the next cycle: its start, its draws, its days."""
     drawn = state.n_events
@@ -159,8 +159,13 @@ def run_cycle(plan, state, book):
         wait_for_start(plan, state, book)
         if not state.ended:
             start_cycle(plan, state, book)
+    if state.ended:
+        return
     if not book.recording:
         mute_events(plan, state, drawn)
+        if rest_of_cycle_is_quiet(plan, state, 0):
+            pass_rest_of_cycle(plan, state, 0)
+            return
     run_days(plan, state, book)
 
 

@@ -134,10 +134,8 @@ def fill_softplus(eta, odds, near, hazard):
 @njit
 def expit(eta: float) -> float:
     """Return 1 / (1 + e^-eta)."""
-    if eta >= 0.0:
-        return 1.0 / (1.0 + exp(-eta))
-    odds = exp(eta)
-    return odds / (1.0 + odds)
+    odds = exp(-abs(eta))
+    return (1.0 if eta >= 0.0 else odds) / (1.0 + odds)
 
 
 @njit

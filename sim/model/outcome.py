@@ -4,6 +4,8 @@ The same record is rebuilt from the four history tables in `sim/endpoints.py`; t
 the two equal, so that a run without histories reports what its histories would.
 """
 
+import numpy as np
+
 from sim.codes import History
 from sim.model.elementary import expit
 from sim.model.jit import inlined, njit
@@ -125,12 +127,6 @@ def _collect_dose(plan, state, out):
     rest -= state.loss_reduced_ug + state.loss_held_ug
     out.loss_delayed_ug = rest if state.cause == COMPLETED else 0
     out.loss_stopped_ug = 0 if state.cause == COMPLETED else rest
-    out.auc_per_day = benefit_auc(plan, out.given_mg, state.cl_f, max(state.last_day, 1))
-    out.benefit = 0.0
-    if plan.has_benefit:
-        given_mg = state.given_benefit_ug * 1e-3 * state.bsa
-        auc = benefit_auc(plan, given_mg, state.cl_f, plan.benefit_days)
-        out.benefit = expit(plan.benefit_intercept + plan.benefit_slope * auc)
 
 
 @inlined
@@ -140,9 +136,54 @@ def benefit_auc(plan, given_mg, cl_f, days):
     return per_mg * given_mg / (cl_f * days)
 
 
+@inlined
+def auc_on_treatment(plan, given_mg, cl_f, last_day):
+    """Return AUC/day over the days on treatment, at least one."""
+    return benefit_auc(plan, given_mg, cl_f, max(last_day, 1))
+
+
+@inlined
+def benefit_probability(plan, given_mg, cl_f):
+    """Return the probability of clinical benefit of a dose given within the window."""
+    auc = benefit_auc(plan, given_mg, cl_f, plan.benefit_days)
+    return expit(plan.benefit_intercept + plan.benefit_slope * auc)
+
+
+@njit
+def collect_exposure(plan, state, out):
+    """Fill AUC/day and the probability of clinical benefit of one patient."""
+    out.auc_per_day = auc_on_treatment(plan, out.given_mg, state.cl_f, state.last_day)
+    out.benefit = 0.0
+    if plan.has_benefit:
+        given_mg = state.given_benefit_ug * 1e-3 * state.bsa
+        out.benefit = benefit_probability(plan, given_mg, state.cl_f)
+
+
+@njit
+def collect_exposures(plan, outcomes, cl_f, bsa, given_benefit_ug):
+    """Fill AUC/day and the probability of clinical benefit of a block, in columns."""
+    n = outcomes.shape[0]
+    auc, benefit = np.empty(n, np.float64), np.zeros(n, np.float64)
+    given_mg, last_day = np.empty(n, np.float64), np.empty(n, np.int64)
+    for i in range(n):
+        given_mg[i] = outcomes[i].given_mg
+        last_day[i] = outcomes[i].last_day
+    for i in range(n):
+        auc[i] = auc_on_treatment(plan, given_mg[i], cl_f[i], last_day[i])
+    if plan.has_benefit:
+        for i in range(n):
+            benefit[i] = benefit_probability(plan, given_benefit_ug[i] * 1e-3 * bsa[i], cl_f[i])
+    for i in range(n):
+        outcomes[i].auc_per_day = auc[i]
+        outcomes[i].benefit = benefit[i]
+
+
 @njit
 def collect(plan, state, out):
-    """Fill the outcome record, all zero so far, of a patient whose course has ended."""
+    """Fill the outcome record, all zero so far, of a patient whose course has ended.
+
+    What depends on exposure is left to `collect_exposure` or, in columns, `collect_exposures`.
+    """
     out.patient = state.patient
     out.last_cycle = state.cycle
     out.last_day = state.last_day

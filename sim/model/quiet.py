@@ -12,7 +12,8 @@ from sim.codes import Cause, Status
 from sim.model.calendar import account_for_dose, forget_closed_events, start_cycle
 from sim.model.elementary import lowest_bit
 from sim.model.exits import assess_cycle
-from sim.model.jit import inlined
+from sim.model.jit import inlined, njit
+from sim.model.layout import CYCLE_SLOTS
 from sim.model.levels import end_treatment
 from sim.model.policy import word_of_rule
 
@@ -22,8 +23,7 @@ COMPLETED = int(Cause.COMPLETED)
 EVERY_RULE = -1
 
 
-
-@inlined
+@njit
 def is_mute(plan, state, event):
     """Say whether no rule that is asked once about an event will act, whatever else holds."""
     kind, grade = state.event_kind[event], state.event_grade[event]
@@ -138,11 +138,33 @@ def _known_day(plan, state, event, point):
 
 
 @inlined
-def pass_rest_of_cycle(plan, state, point):
-    """Give the doses planned from a point of the running cycle on; events become known."""
+def _treatment_goes_on(plan, state):
+    """Say whether no exit can happen at the end of the running cycle."""
+    is_nominal = state.planned_day - 1 - state.assessed_to_day == plan.cycle_days
+    return is_nominal and not (state.exit_cycles >> state.cycle) & 1
+
+
+@inlined
+def _close_events(plan, state, point):
+    """Events become known; those over before the next cycle starts are closed beforehand."""
+    goes_on = _treatment_goes_on(plan, state)
     for event in range(state.first_open_event, state.n_events):
         if state.event_known_day[event] == 0:
-            state.event_known_day[event] = _known_day(plan, state, event, point)
+            day = _known_day(plan, state, event, point)
+            over = state.event_end[event] < state.planned_day
+            state.event_known_day[event] = (
+                state.planned_day if day == 0 and goes_on and over else day
+            )
+        if state.event_end[event] < state.planned_day:
+            state.event_status[event] = RECOVERED
+    forget_closed_events(plan, state)
+
+
+@inlined
+def pass_rest_of_cycle(plan, state, point):
+    """Give the doses planned from a point of the running cycle on; events become known."""
+    if state.first_open_event < state.n_events:
+        _close_events(plan, state, point)
     if point == 0:
         account_for_cycles(plan, state, 1)
         return
@@ -215,7 +237,7 @@ def pass_cycles(plan, state, cycles):
         state.level_of_cycle[state.cycle] = state.level
         state.planned_day += plan.cycle_days
     state.asked_cycle = state.cycle
-    state.asked_from_day = state.cycle_start[state.cycle]
+    state.asked_from_day = state.planned_day - plan.cycle_days
     state.assessed_to_day = state.asked_from_day - 1
     state.assessed_ahead_to_day = state.planned_day - 1
     account_for_cycles(plan, state, cycles)
