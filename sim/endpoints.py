@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from sim.codes import Cause, Route, label
-from sim.model.layout import (
+from sim.model.counts import (
     AUC_UNIT,
     BENEFIT_UNIT,
     FIRST_EVENT,
     FIRST_ROUTE,
     FIRSTS,
-    GRADES,
     RDI_UNIT,
     VALUE_ASKS,
     VALUE_CLAUSE,
@@ -28,6 +27,7 @@ from sim.model.layout import (
     VALUE_SUCCESS,
     VALUES,
 )
+from sim.model.layout import GRADES
 from sim.plan.plan import Plan
 
 ALL = "all patients"

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from sim.codes import Action, Ask, Cause, Route
 from sim.histories import Histories
+from sim.model.counts import OUTCOME
 from sim.model.elementary import expit
 from sim.model.layout import (
     DISPOSITION_COLUMNS,
@@ -23,7 +24,6 @@ from sim.model.layout import (
     GRADES,
     LOG_COLUMNS,
     MAX_CYCLES,
-    OUTCOME,
 )
 from sim.plan.plan import Plan
 

@@ -9,9 +9,8 @@ from numpy.typing import NDArray
 
 from sim.endpoints import Endpoint, endpoints_of
 from sim.engines.run import BLOCK, OutcomeRunner, Progress, map_blocks
-from sim.model.layout import (
+from sim.model.counts import (
     FIRST_EVENT,
-    GRADES,
     N_ALWAYS,
     N_VALUES,
     NOTE,
@@ -24,6 +23,7 @@ from sim.model.layout import (
     VALUE_RELATED,
     VALUE_SUCCESS,
 )
+from sim.model.layout import GRADES
 from sim.model.tally import (
     MATCH_LEVEL,
     N_MATCHES,

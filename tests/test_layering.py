@@ -46,12 +46,21 @@ CONVENIENCE = {
     ("study", "results"): "Study.write saves a study; results holds how",
 }
 MODEL = """
-    jit layout elementary draws exposure risk course conditions levels policy gate exits
-    calendar quiet outcome screen tally
+    jit layout counts elementary draws exposure risk course conditions levels policy gate exits
+    calendar quiet candidates outcome screen tally
 """
 MODEL_LEFT_TO_RIGHT = MODEL.split()
-# Engines know the calendar, the outcome and the screen: they draw, risk and decide nothing.
-ENGINES_KNOW_OF_MODEL = {"calendar", "jit", "layout", "outcome", "quiet", "screen"}
+# Engines know the calendar, the outcome and the columns: they draw, risk and decide nothing.
+ENGINES_KNOW_OF_MODEL = {
+    "calendar",
+    "candidates",
+    "counts",
+    "jit",
+    "layout",
+    "outcome",
+    "quiet",
+    "screen",
+}
 NUMBERS = (
     "exposure_response pharmacokinetics model plan histories engines calibration outcomes "
     "endpoints tallies summary comparison prediction study"

@@ -18,7 +18,7 @@ from whole_run import outcome_difference
 
 from sim.codes import Cause
 from sim.engines.run import outcome_blocks
-from sim.model.layout import OUTCOME, TALLY
+from sim.model.counts import OUTCOME, TALLY
 from sim.plan.plan import Plan, compile_plan
 from sim.scenario.document import document_from_bytes
 from sim.scenario.file import load_document, load_scenario

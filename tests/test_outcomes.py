@@ -19,12 +19,12 @@ from whole_run import outcome_difference
 from sim.codes import Action, Ask, Cause, Route
 from sim.engines.run import record
 from sim.histories import Histories
+from sim.model.counts import OUTCOME
 from sim.model.layout import (
     DISPOSITION_COLUMNS,
     DOSE_COLUMNS,
     EVENT_COLUMNS,
     LOG_COLUMNS,
-    OUTCOME,
 )
 from sim.outcomes import outcomes_of
 from sim.plan.plan import Plan, compile_plan

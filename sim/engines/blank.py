@@ -6,7 +6,6 @@ once for a block, kept as it stands before every cycle, and taken over from ther
 
 from sim.engines.patient import run_cycle
 from sim.model import calendar
-from sim.model.elementary import lowest_bit
 from sim.model.jit import inlined, njit
 from sim.model.layout import COURSE_WORDS_END, FIRST_COURSE_WORD
 
@@ -36,15 +35,6 @@ def run_blank_course(plan, blank, book, words, courses):
         if blank.ended or not on_plan or blank.planned_day > plan.max_days:
             return cycle
         cycle += 1
-
-
-@inlined
-def first_own_cycle(plan, state, last):
-    """Return the first cycle whose start may differ from the blank course, at most `last`."""
-    own = state.any_candidate | state.exit_cycles << 1
-    if plan.has_exit_ahead:
-        own |= state.exit_cycles
-    return min(lowest_bit(own), last) if own != 0 else last
 
 
 @inlined

@@ -6,7 +6,7 @@ so neither the number of threads nor the size of a block can change a result.
 
 import numpy as np
 
-from sim.engines.blank import first_own_cycle, run_blank_course, take_over_history
+from sim.engines.blank import run_blank_course, take_over_history
 from sim.engines.patient import copy_end, run_course
 from sim.model import calendar, outcome
 from sim.model.candidates import fill_candidates, fill_latents, list_candidates
@@ -19,6 +19,7 @@ from sim.model.layout import (
     MAX_EXITS,
     MAX_KINDS,
 )
+from sim.model.quiet import first_own_cycle
 from sim.model.screen import screen_block
 
 

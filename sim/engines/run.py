@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from sim.engines import events, kernel
 from sim.errors import LimitError
 from sim.histories import Histories, join
+from sim.model.counts import OUTCOME
 from sim.model.layout import (
     BOOK,
     DISPOSITION_COLUMNS,
@@ -25,7 +26,6 @@ from sim.model.layout import (
     MAX_DOSE_DAYS,
     MAX_EVENTS,
     MAX_LOG,
-    OUTCOME,
     STATE,
 )
 from sim.plan.plan import Plan, check_patients, engine_array

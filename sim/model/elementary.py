@@ -62,8 +62,8 @@ def exp(x: float) -> float:
     series = series * r + 0.5
     power_of_two = np.int64((np.int64(exponent) + EXPONENT_OF_ONE) << EXPONENT_PLACE)
     value = (1.0 + (r + r * r * series)) * power_of_two.view(np.float64)
-    value = 0.0 if x < -708.0 else value
-    return math.inf if x > 709.0 else value
+    at_most = 0.0 if x < -708.0 else value
+    return math.inf if x > 709.0 else at_most
 
 
 @inlined

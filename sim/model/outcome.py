@@ -191,8 +191,9 @@ def collect(plan, state, out):
     out.route = state.route
     out.escalated_cycle = state.escalated_cycle
     for cycle in range(CYCLE_SLOTS):
-        started = (cycle >= 1) & (cycle <= state.cycle)
-        out.level_of_cycle[cycle] = state.level_of_cycle[cycle] if started else -1
+        # -1 where the cycle was not started; without a choice, so that it becomes vector code.
+        started = np.int64(cycle >= 1) & np.int64(cycle <= state.cycle)
+        out.level_of_cycle[cycle] = (state.level_of_cycle[cycle] + 1) * started - 1
     # All of them, in use or not: copies of a fixed length become a few wide moves.
     for rule in range(MAX_RULES):
         out.rule_asks[rule] = state.rule_asks[rule]

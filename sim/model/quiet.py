@@ -13,7 +13,6 @@ from sim.model.calendar import account_for_dose, forget_closed_events, start_cyc
 from sim.model.elementary import lowest_bit
 from sim.model.exits import assess_cycle
 from sim.model.jit import inlined, njit
-from sim.model.layout import CYCLE_SLOTS
 from sim.model.levels import end_treatment
 from sim.model.policy import word_of_rule
 
@@ -241,3 +240,12 @@ def pass_cycles(plan, state, cycles):
     state.assessed_to_day = state.asked_from_day - 1
     state.assessed_ahead_to_day = state.planned_day - 1
     account_for_cycles(plan, state, cycles)
+
+
+@inlined
+def first_own_cycle(plan, state, last):
+    """Return the first cycle whose start may differ from the blank course, at most `last`."""
+    own = state.any_candidate | state.exit_cycles << 1
+    if plan.has_exit_ahead:
+        own |= state.exit_cycles
+    return min(lowest_bit(own), last) if own != 0 else last

@@ -120,7 +120,7 @@ def drug_threshold(plan, state, kind, background, drug, cycle):
 
 @inlined
 def _spent(plan, number, from_day, to_day):
-    """Return how much of an exit's hazard of one nominal cycle the days (from_day, to_day] bring."""
+    """Return the share of an exit's hazard of a nominal cycle that (from_day, to_day] brings."""
     shape = plan.exit_shape[number]
     if shape == 1.0:
         return (to_day - from_day) / plan.cycle_days

@@ -7,15 +7,12 @@ adds. Two arms are compared through sums of products, so that no patient need be
 import math
 
 from sim.codes import Cause
-from sim.model.jit import inlined, njit
-from sim.model.layout import (
+from sim.model.counts import (
     AUC_UNIT,
     BENEFIT_UNIT,
     FIRST_EVENT,
     FIRST_ROUTE,
     FIRSTS,
-    GRADES,
-    MAX_LEVELS,
     N_ALWAYS,
     N_FIRSTS,
     N_VALUES,
@@ -29,6 +26,8 @@ from sim.model.layout import (
     VALUE_SUCCESS,
     VALUES,
 )
+from sim.model.jit import inlined, njit
+from sim.model.layout import GRADES, MAX_LEVELS
 
 COMPLETED = int(Cause.COMPLETED)
 ADVERSE_EVENT = int(Cause.ADVERSE_EVENT)

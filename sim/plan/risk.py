@@ -18,8 +18,7 @@ from sim.model.layout import (
     ONSET_SHIFT,
     VARIABLE,
 )
-from sim.model.risk import exit_threshold
-from sim.model.risk import with_frailty
+from sim.model.risk import exit_threshold, with_frailty
 from sim.pharmacokinetics import accumulation_shares
 from sim.plan.streams import Streams
 from sim.scenario.risk import AdverseEvent, Duration, Onset

@@ -14,7 +14,7 @@ import numpy as np
 from scipy import stats
 
 from sim.endpoints import Endpoint
-from sim.model.layout import VALUE_EVENTS, VALUE_RELATED
+from sim.model.counts import VALUE_EVENTS, VALUE_RELATED
 from sim.plan.plan import Plan, compile_plan
 from sim.scenario.file import load_scenario
 from sim.scenario.scenario import Scenario
