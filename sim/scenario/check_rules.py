@@ -148,6 +148,13 @@ def _asked_at(rule: Rule, at: Path) -> Iterator[Flaw]:
         if kind == "delay" and rule.at not in ("cycle", "event"):
             message = 'a cycle start is delayed only by a rule with at = "cycle" or "event"'
             yield Flaw(place, "K04", f'{message}: rule "{rule.id}" has at = "{rule.at}"')
+        if action == "delay" and rule.at == "event":
+            message = f'rule "{rule.id}" orders a delay at an event but does not say how long'
+            yield Flaw(place, "K04", message, hint='write the days, for example "delay 7"')
+        if kind == "delay" and action != "delay" and rule.at == "cycle":
+            message = f'rule "{rule.id}" lets a cycle start wait as long as its condition holds'
+            hint = f'use do = "delay" with max_days = {str(action).split()[1]}'
+            yield Flaw(place, "K04", f"{message}: it takes no number of days", hint=hint)
 
 
 def _new_events(rule: Rule, at: Path) -> Iterator[Flaw]:
