@@ -134,6 +134,8 @@ def disposition_frame(histories: Histories) -> pd.DataFrame:
     route = rows[:, 4] - 1
     frame["route"] = _labelled(route, _labels(Route)[1:])
     frame["rule"] = _labelled(rows[:, 5], histories.names.rules)
+    levels = np.array([float(level) for level in histories.names.levels])
+    frame["level_mg"] = levels[rows[:, 6]]
     frame["cl_f_l_per_h"] = histories.latents[:, 0]
     frame["bsa_m2"] = histories.latents[:, 1]
     frame["frailty"] = histories.latents[:, 2]

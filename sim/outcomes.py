@@ -7,7 +7,6 @@ equal, so that a run without histories reports what its histories would.
 
 from collections import Counter
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -31,7 +30,7 @@ Whole = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
 NEVER = MAX_CYCLES + 2
-BEGIN, BEFORE_RULES, AFTER_RULES, BEFORE_DOSE, AT_DOSE = range(5)
+BEGIN, BEFORE_RULES, AFTER_RULES, BEFORE_DOSE, AT_DOSE, AT_END = range(6)
 
 
 @dataclass(frozen=True)
@@ -84,7 +83,7 @@ def outcomes_of(histories: Histories, plan: Plan) -> NDArray[Any]:
     out["last_cycle"], out["last_day"] = ends["last_cycle"], ends["day"]
     out["cause"], out["route"] = ends["cause"], ends["route"]
     starts = _cycle_starts(plan, ends, doses)
-    levels = _levels(plan, ends, doses, events, log, starts)
+    levels = _levels(plan, ends, doses, log, starts)
     _fill_levels(out, plan, doses, levels)
     _fill_delays(out, plan, ends, log, starts)
     _fill_modifications(out, doses, log, levels)
@@ -174,9 +173,7 @@ class _Levels:
         return self.patient[1:][changed], self.cycle[1:][changed], gained[changed]
 
 
-def _levels(
-    plan: Plan, ends: _Table, doses: _Table, events: _Table, log: _Table, starts: Whole
-) -> _Levels:
+def _levels(plan: Plan, ends: _Table, doses: _Table, log: _Table, starts: Whole) -> _Levels:
     """Collect levels: at the beginning, before and after level rules, at dose rules, at doses.
 
     A level changes on the actual day 1, by what fell due and by level rules, and at the dose
@@ -192,7 +189,7 @@ def _levels(
         _seen(won, AFTER_RULES, won["level_after"]),
         _seen(at_dose, BEFORE_DOSE, at_dose["level_before"]),
         _seen(doses, AT_DOSE, doses["level"]),
-        _unseen(plan, ends, doses, events, log, starts),
+        _unseen(ends, starts),
     ]
     patient, cycle, day, level = (
         np.concatenate([part[column] for part in seen]) for column in (0, 1, 2, 4)
@@ -209,83 +206,11 @@ def _seen(table: _Table, order: int, level: Whole) -> _Seen:
     return table.patient, table["cycle"], table["day"], order, level
 
 
-def _unseen(
-    plan: Plan, ends: _Table, doses: _Table, events: _Table, log: _Table, starts: Whole
-) -> _Seen:
-    """Levels of a last cycle that ended on its day 1, before the dose and with no rule asked.
-
-    What had fallen due by then is added up from the decisions.
-    """
+def _unseen(ends: _Table, starts: Whole) -> _Seen:
+    """The level of a last cycle that ended on its day 1: no dose need show it."""
     place, last = np.arange(len(ends.patient)), ends["last_cycle"]
-    shown = np.zeros((len(last), MAX_CYCLES + 2), bool)
-    shown[doses.patient, doses["cycle"]] = True
-    on_day_1 = log.where(np.isin(log["ask"], (Ask.LEVEL, Ask.DOSE)))
-    shown[on_day_1.patient, on_day_1["cycle"]] = True
-    bare = place[(last > 0) & ~shown[place, last]]
-    since = starts[place, np.maximum(last - 1, 0)]
-    waiting = log.where(np.isin(log.patient, bare) & (log["ask"] != Ask.LEVEL))
-    decided = waiting["day"] == since[waiting.patient]  # on the day 1 before, mostly carried out
-    late = np.array(_is_late(waiting, events, starts), bool)
-    after = (waiting["ask"] == Ask.DOSE) | ((waiting["ask"] == Ask.EVENT) & late)
-    waiting = waiting.where((waiting["day"] > since[waiting.patient]) | (decided & after))
-    levels = np.array(
-        [_level_due(plan, int(p), int(last[p]), doses, log, waiting, int(since[p])) for p in bare],
-        np.int64,
-    )
-    return bare, last[bare], ends["day"][bare], AT_DOSE, levels
-
-
-def _level_due(
-    plan: Plan,
-    patient: int,
-    cycle: int,
-    doses: _Table,
-    log: _Table,
-    waiting: _Table,
-    since: int,
-) -> int:
-    """Return the level on day 1 of a cycle from the last dose and what fell due since."""
-    record = plan.record
-    planned = doses.where(doses.patient == patient)
-    levels = [int(record.start_level), *planned["level"].tolist()]
-    last_dose = int(planned["day"][-1]) if len(planned.patient) else 0
-    own = waiting.where(waiting.patient == patient)
-    down, target, target_rule = 0, -1, -1
-    for row in range(len(own.patient)):
-        action, amount = int(own["action"][row]), int(own["argument"][row])
-        day, rule = int(own["day"][row]), int(own["rule"][row])
-        if own["ask"][row] == Ask.GATE:
-            waited = day - (since + int(record.cycle_days) if since else 1)
-            if own["fired"][row] and waited >= int(record.rule_max_days[rule]):
-                down += int(record.rule_then_down[rule])
-        elif not own["won"][row]:
-            continue
-        elif action == Action.DOWN or (action == Action.RESUME and day > last_dose):
-            down += amount
-        elif action == Action.SET:
-            target, target_rule = amount, rule
-    if down > 0:
-        return max(levels[-1] - down, 0)
-    if target < 0 or (
-        target > levels[-1]
-        and _is_barred(plan, log.where(log.patient == patient), cycle, levels, target, target_rule)
-    ):
-        return levels[-1]
-    return target
-
-
-def _is_barred(
-    plan: Plan, log: _Table, cycle: int, levels: list[int], target: int, rule: int
-) -> bool:
-    """Say whether a lock, or the cap of the rule after a reduction, forbids an increase."""
-    record = plan.record
-    fired = np.where(log["ask"] == Ask.GATE, log["fired"], log["won"]) == 1
-    locks = log.where(fired & (log["ask"] != Ask.UNTIL))
-    cycles = np.array(record.rule_lock_cycles)[locks["rule"]]
-    if np.any((cycles > 0) & (cycle <= locks["cycle"] + cycles)):
-        return True
-    before = [high for high, low in pairwise(levels) if low < high]
-    return bool(record.rule_caps[rule] and before and target > before[-1])
+    on_day_1 = place[(last > 0) & (starts[place, last] == ends["day"])]
+    return on_day_1, last[on_day_1], ends["day"][on_day_1], AT_END, ends["level"][on_day_1]
 
 
 def _fill_levels(out: NDArray[Any], plan: Plan, doses: _Table, levels: _Levels) -> None:

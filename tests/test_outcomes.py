@@ -91,10 +91,18 @@ class Told:
         self.log.append((self.patient, *row, *levels))
 
     def ends(
-        self, last_cycle: int, day: int, cause: Cause, route: Route = Route.NONE, rule: str = ""
+        self,
+        last_cycle: int,
+        day: int,
+        cause: Cause,
+        route: Route = Route.NONE,
+        rule: str = "",
+        level: int | None = None,
     ) -> None:
-        """How treatment ended."""
-        self.end = (self.patient, last_cycle, day, cause, route, RULES.get(rule, -1))
+        """How treatment ended; at the level of the last dose unless another is given."""
+        if level is None:
+            level = self.doses[-1][4] if self.doses else 1
+        self.end = (self.patient, last_cycle, day, cause, route, RULES.get(rule, -1), level)
 
 
 def histories_of(*told: Told) -> Histories:
@@ -247,7 +255,7 @@ def left_on_day_1() -> tuple[Told, dict[str, Any]]:
     one = Told(104)
     one.cycle(1, 1, 1, 1, 1)
     one.decide(1, 15, Ask.DOSE, "reduce-after-delay", Action.DOWN, 1)
-    one.ends(2, 29, Cause.DEATH)
+    one.ends(2, 29, Cause.DEATH, level=0)
     worked = expected(
         patient=104, last_cycle=2, last_day=29, cause=Cause.DEATH, level_of_cycle={1: 1, 2: 0},
         first_reduction_cycle=2, first_modification_cycle=2, reductions=1,

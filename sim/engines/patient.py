@@ -209,6 +209,7 @@ def copy_end(state, events, row, disposition, latents, place):
     disposition[place, 3] = state.cause
     disposition[place, 4] = state.route
     disposition[place, 5] = state.end_rule
+    disposition[place, 6] = state.level
     latents[place, 0] = state.cl_f
     latents[place, 1] = state.bsa
     latents[place, 2] = state.frailty

@@ -66,7 +66,7 @@ EVENT_COLUMNS = (
     "known_day",
     "level",
 )
-DISPOSITION_COLUMNS = ("patient", "last_cycle", "day", "cause", "route", "rule")
+DISPOSITION_COLUMNS = ("patient", "last_cycle", "day", "cause", "route", "rule", "level")
 SCRIPT_COLUMNS = (
     "cycle",
     "kind",

@@ -140,6 +140,7 @@ def _only_with(rule: Rule, at: Path, kinds: set[str]) -> Iterator[Flaw]:
 
 def _asked_at(rule: Rule, at: Path) -> Iterator[Flaw]:
     """Actions that are possible only when the rule is asked at certain times."""
+    is_gate = all(action_kind(action) == "delay" for _, action in actions(rule, at))
     for place, action in actions(rule, at):
         kind = action_kind(action)
         if kind == "up" and rule.at != "cycle":
@@ -151,10 +152,11 @@ def _asked_at(rule: Rule, at: Path) -> Iterator[Flaw]:
         if action == "delay" and rule.at == "event":
             message = f'rule "{rule.id}" orders a delay at an event but does not say how long'
             yield Flaw(place, "K04", message, hint='write the days, for example "delay 7"')
-        if kind == "delay" and action != "delay" and rule.at == "cycle":
-            message = f'rule "{rule.id}" lets a cycle start wait as long as its condition holds'
-            hint = f'use do = "delay" with max_days = {str(action).split()[1]}'
-            yield Flaw(place, "K04", f"{message}: it takes no number of days", hint=hint)
+        if is_gate and action != "delay" and rule.at == "cycle":
+            message = f'rule "{rule.id}" lets a cycle start wait while its condition holds'
+            hint = f'write do = "delay", with max_days = {str(action).split()[1]} as its limit'
+            message += ": the number of days is not used"
+            yield Flaw(place, "N07", message, hint=hint, severity="warning")
 
 
 def _new_events(rule: Rule, at: Path) -> Iterator[Flaw]:

@@ -17,7 +17,8 @@ Types with a name of their own:
 
 - **name**: letters, digits, `-` and `_`, a letter first, 64 at most.
 - **action**: `"+N"` or `"-N"` levels (`-N` also without quotes), `"set D"` to the level of D mg,
-  `"skip"` this dose, `"hold"` doses, `"delay"` the cycle start (`"delay N"` at an event: by N days), `"stop"`.
+  `"skip"` this dose, `"hold"` doses, `"delay"` the cycle start (at an event `"delay N"`: by N
+  days), `"stop"`.
 - **window**: `"ever"`, `"cycle"`, `"cycles A-B"`, `"last N cycles"`, `"last N days"` or
   `"since change"` (of the level).
 - **condition**: a table with `event`, `history` or `value`, or with `all`, `any`, `none`.
