@@ -31,9 +31,9 @@ OUTCOME = np.dtype(
         ("longest_delay", _integer),
         ("holds", _integer),
         ("reductions", _integer),
-        ("rule_asks", np.int16, (MAX_RULES,)),
-        ("rule_fires", np.int16, (MAX_RULES,)),
-        ("clause_held", np.int16, (MAX_CLAUSES,)),
+        ("rule_asks", np.int32, (MAX_RULES,)),
+        ("rule_fires", np.int32, (MAX_RULES,)),
+        ("clause_held", np.int32, (MAX_CLAUSES,)),
         ("toxicity_days", _integer, (2,)),  # grade 2 and 3 or higher
         ("given_ug", _integer),
         ("given_mg", _real),

@@ -53,6 +53,8 @@ def _events_let_start(plan, state):
     for event in range(state.first_open_event, state.n_events):
         if state.event_asked[event] & about != about:
             return False
+        if plan.seen_at_onset and state.event_known_day[event] == 0:
+            return False  # it begins before that day and is noticed on a day of its own
         if state.event_end[event] >= state.planned_day:
             kind, grade = state.event_kind[event], state.event_grade[event]
             if plan.standing_at_start[kind, grade, state.event_related[event]]:
@@ -110,9 +112,11 @@ def rest_of_cycle_is_quiet(plan, state, point):
         return False
     about = plan.rules_about_new
     day = state.cycle_start[state.cycle] + plan.point_day[point] - 1
-    last = state.planned_day
-    if not plan.seen_at_onset:
-        last = state.cycle_start[state.cycle] + plan.point_day[plan.n_points - 1] - 1
+    last = state.cycle_start[state.cycle] + plan.point_day[plan.n_points - 1] - 1
+    if plan.seen_at_onset:
+        # An event is noticed, and stop rules are asked, on days between the points too.
+        day = min(day, state.day + 1)
+        last = state.planned_day
     for event in range(state.first_open_event, state.n_events):
         if state.event_asked[event] & about != about:
             return False

@@ -13,7 +13,7 @@ from sim.model.draws import LOW_32, PATIENT_HIGH, philox_rounds
 from sim.model.elementary import exp, normal_quantile
 from sim.model.jit import njit
 from sim.model.layout import SCREEN_BINS
-from sim.model.risk import course_hazard_at
+from sim.model.risk import course_hazard_at, with_frailty
 
 RESET = int(Clock.RESET)
 START = int(Clock.START)
@@ -77,6 +77,7 @@ def _fill_weights(plan):
 def _fill_kind(plan, kind, top_level):
     scale = plan.setting_multiplier[kind] * SLACK
     background = plan.background_hazard[kind]
+    highest = with_frailty(plan, np.inf)
     for bin_number in range(SCREEN_BINS):
         if not plan.has_slope[kind]:
             low = plan.constant_hazard[kind]
@@ -95,7 +96,10 @@ def _fill_kind(plan, kind, top_level):
                 lowest = course_hazard_at(plan, kind, _bin_auc(plan, bin_number, 0))
                 low = min(max(lowest, background), top)
         plan.screen_low[kind, bin_number] = scale * low
-        plan.screen_rise[kind, bin_number] = scale * (top - low)
+        # Where frailty cuts the hazard (risk.py) a difference may vanish that other patients of
+        # the bin have; the top alone bounds it.
+        rise = top - low if top < highest else top
+        plan.screen_rise[kind, bin_number] = scale * rise
 
 
 @njit
