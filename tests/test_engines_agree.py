@@ -14,10 +14,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scenario_maker import Table, load_table, make, to_toml
+from short_course_maker import ShortCourse
 from whole_run import Request, answer, as_json, difference, outcome_difference
 
 from sim.engines import kernel, run
-from sim.errors import LimitError
+from sim.errors import LimitError, ScenarioError
 from sim.model.jit import IS_COMPILED
 from sim.plan.plan import Plan, compile_plan, resolved_json
 from sim.scenario.file import load_scenario
@@ -100,7 +101,8 @@ def small(kind: Table, rule: Table, **tables: Table) -> Table:
 
 
 NEW = {"event": "adverse_event", "state": "new"}
-NONE_ACTIVE = {"none": [{"event": "adverse_event", "state": "active"}]}
+ACTIVE = {"event": "adverse_event", "state": "active"}
+NONE_ACTIVE = {"none": [ACTIVE]}
 TWO_DAYS = {"probability": 0.5, "duration": [{"law": "fixed", "days": 2}]}
 TEN_DAYS = {"probability": 0.5, "duration": [{"law": "fixed", "days": 10}]}
 STEEP = {"probability_by_dose_mg": {"1.0": 0.02, "10.0": 0.9}}
@@ -142,6 +144,24 @@ SHORT_CUTS = {
         TWO_DAYS,
         {"at": "event", "do": "hold", "until": NONE_ACTIVE,
          "when": {"event": "adverse_event", "grade": {"ge": 4}, "count": {"eq": 0}}},
+    ),
+    # Known at onset, an event may begin and end between two planned days; stop rules see it.
+    "a stop for an event after the last planned day": small(
+        TWO_DAYS | {"onset": {"law": "discrete", "days": [20], "probabilities": [1.0]}},
+        {"at": "visit", "do": "stop", "when": ACTIVE},
+        policy={"seen": "onset"},
+    ),
+    "a stop for an event between two planned days": small(
+        TWO_DAYS | {"onset": {"law": "discrete", "days": [10], "probabilities": [1.0]}},
+        {"at": "visit", "do": "stop", "when": ACTIVE},
+        policy={"seen": "onset"},
+    ),
+    "a stop on the day an event is noticed": small(
+        TWO_DAYS | {"onset": {"law": "discrete", "days": [20], "probabilities": [1.0]}},
+        {"at": "visit", "do": "stop", "on": {"cycle": [3], "cycle_day": [20]},
+         "when": {"value": "days_on_treatment", "ge": 2}},
+        posology={"dose_days": [1]},
+        policy={"seen": "onset"},
     ),
     # Where the event is certain, bounds of the screen met as infinity minus infinity.
     "hazards beyond all bounds": small(
@@ -186,6 +206,62 @@ def test_more_clauses_than_one_number_has_bits_for_are_refused() -> None:
     assert_engines_agree(plan, "62 clauses", 3, 10)
     with pytest.raises(LimitError, match="62 clauses"):
         compile_plan(load_table(small(TWO_DAYS, rule | {"when": {"any": parts}})))
+
+
+def test_the_screen_holds_where_frailty_cuts_the_hazard() -> None:
+    """The clearest patients reach the cut at every level, and no weight is left for the lowest."""
+    table = small(
+        {"intercept": -3.0, "slope_per_auc_per_day": 0.05,
+         "duration": [{"law": "fixed", "days": 2}]},
+        {"at": "cycle", "do": "+1", "on": {"cycle": [5]},
+         "when": {"value": "days_on_treatment", "ge": 1}},
+        exposure_response={"frailty_variance": 1.0, "reference_cycles": 4,
+                           "weights": {"law": "constant"}, "after_reference": "zero"},
+    )  # fmt: skip
+    table["pharmacokinetics"]["cl_f_sd_log"] = 0.8
+    plan = compile_plan(load_table(table))
+    walked = run.record(plan, 0, 10_000)[1]
+    screened = np.concatenate(list(run.outcome_blocks(plan, 0, 10_000)))
+    assert not outcome_difference(walked, screened)
+
+
+def test_asks_are_counted_beyond_15_bits() -> None:
+    """Asked on every day of waits of 1,800 days, a rule's asks still add up."""
+    table = small(TWO_DAYS, {"at": "visit", "do": "stop", "when": ACTIVE})
+    always = {"value": "days_on_treatment", "ge": 1}
+    gate = {"id": "gate", "at": "cycle", "do": "delay", "max_days": 1_800, "then": "proceed"}
+    table["rule"] = [
+        {"id": "r", "at": "visit", "do": "set 1.0", "when": always, "source": "ASSUMED"},
+        gate | {"when": always, "source": "ASSUMED"},
+    ]
+    table["posology"]["max_cycles"] = 63
+    table["policy"] |= {"recheck_days": 1, "max_delay_days": 1_900}
+    plan = compile_plan(load_table(table))
+    outcomes = np.concatenate(list(run.outcome_blocks(plan, 0, 3)))
+    assert (outcomes["rule_fires"][:, 0] > 63 * 1_000).all()
+
+
+def assert_short_courses_agree(seeds: range, patients: int) -> None:
+    """What is not walked ends as what is walked, on many lean scenarios."""
+    for seed in seeds:
+        table = ShortCourse(seed).table()
+        try:
+            plan = compile_plan(load_table(table), seed=seed)
+        except (ScenarioError, LimitError):
+            continue
+        walked = run.record(plan, 0, patients, threads=1)[1]
+        passed = np.concatenate(list(run.outcome_blocks(plan, 0, patients, threads=1)))
+        found = outcome_difference(walked, passed)
+        assert not found, f"seed {seed}: {found}\n{to_toml(table)}"
+
+
+def test_short_cuts_agree_on_short_courses() -> None:
+    assert_short_courses_agree(range(400), 100)
+
+
+@pytest.mark.slow
+def test_short_cuts_agree_on_many_short_courses() -> None:
+    assert_short_courses_agree(range(1_000, 11_000), 200)
 
 
 @pytest.mark.slow
