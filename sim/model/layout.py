@@ -5,8 +5,6 @@ compiled code. Limits are stated here and checked when a scenario is compiled.
 Cycles count from 1 and days from 1 (the first dose) everywhere; cycle c uses index c.
 """
 
-from typing import Any
-
 import numpy as np
 
 MAX_KINDS = 12
@@ -359,13 +357,13 @@ STATE = np.dtype(
 )
 
 
-def course_words() -> tuple[int, int]:
-    """Return the 8-byte words of STATE, from and to, that hold the course without its ledgers."""
-    fields: Any = STATE.fields
-    return fields["day"][1] // 8, fields["event_kind"][1] // 8
+def _word_of(field: str) -> int:
+    assert STATE.fields is not None
+    return int(STATE.fields[field][1]) // 8
 
 
-FIRST_COURSE_WORD, COURSE_WORDS_END = course_words()
+# The 8-byte words of STATE, from and to, that hold the course without its ledgers.
+FIRST_COURSE_WORD, COURSE_WORDS_END = _word_of("day"), _word_of("event_kind")
 
 # What a patient's course is written into when it is recorded, and the script or the list of
 # candidates that may take the place of its AE draws. A record, because numba counts
