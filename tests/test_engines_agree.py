@@ -227,13 +227,10 @@ def test_the_screen_holds_where_frailty_cuts_the_hazard() -> None:
 
 def test_asks_are_counted_beyond_15_bits() -> None:
     """Asked on every day of waits of 1,800 days, a rule's asks still add up."""
-    table = small(TWO_DAYS, {"at": "visit", "do": "stop", "when": ACTIVE})
     always = {"value": "days_on_treatment", "ge": 1}
     gate = {"id": "gate", "at": "cycle", "do": "delay", "max_days": 1_800, "then": "proceed"}
-    table["rule"] = [
-        {"id": "r", "at": "visit", "do": "set 1.0", "when": always, "source": "ASSUMED"},
-        gate | {"when": always, "source": "ASSUMED"},
-    ]
+    table = small(TWO_DAYS, {"at": "visit", "do": "set 1.0", "when": always})
+    table["rule"].append(gate | {"when": always, "source": "ASSUMED"})
     table["posology"]["max_cycles"] = 63
     table["policy"] |= {"recheck_days": 1, "max_delay_days": 1_900}
     plan = compile_plan(load_table(table))

@@ -16,12 +16,11 @@ def run_blank_course(plan, blank, book, words, courses):
 
     words are the 8-byte words of the blank patient's state. The course is everybody's as long
     as its calendar is the planned one, so that no exit but the screened ones is assessed, and
-    no rule has asked for a draw.
+    no rule has asked for a draw. The book takes draws from its list, which is left empty.
     """
     calendar.begin(plan, blank, 0)
     blank.any_candidate = 0
     blank.exit_cycles = 0
-    book.draws_are_listed = 1
     book.next_candidate = 0
     book.candidates_end = 0
     cycle = 1

@@ -47,8 +47,8 @@ def run_block(plans, first, states, words, books, outcomes):
     courses = np.empty((CYCLE_SLOTS + 1, COURSE_WORDS_END - FIRST_COURSE_WORD), np.int64)
     fill_latents(plan, first, uniforms, cl_f, bsa, frailty)
     screen_block(plan, first, uniforms, frailty, masks, exits)
-    last = run_blank_course(plan, blank, book, words[1], courses)
     book.draws_are_listed = 1
+    last = run_blank_course(plan, blank, book, words[1], courses)
     start = 0
     while start < n:
         stop, listed = list_candidates(plan, book, masks, who, ends, start)

@@ -154,10 +154,9 @@ def _close_events(plan, state, point):
     for event in range(state.first_open_event, state.n_events):
         if state.event_known_day[event] == 0:
             day = _known_day(plan, state, event, point)
-            over = state.event_end[event] < state.planned_day
-            state.event_known_day[event] = (
-                state.planned_day if day == 0 and goes_on and over else day
-            )
+            if day == 0 and goes_on and state.event_end[event] < state.planned_day:
+                day = state.planned_day
+            state.event_known_day[event] = day
         if state.event_end[event] < state.planned_day:
             state.event_status[event] = RECOVERED
     forget_closed_events(plan, state)
