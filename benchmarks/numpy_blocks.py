@@ -2,8 +2,8 @@
 
 Blocks of patients that fit the cache, hazards cached per patient and level, one uniform per
 adverse-event kind and cycle, events handled sparsely through flat indices, leavers compacted
-away. The yardstick of the project's speed goal; `numpy_minimal.py` is a harder-tuned program
-that gives up this layout. Nothing here imports `sim`.
+away. The yardstick of the project's speed goal. It counts fewer outcomes than the kernel;
+`numpy_minimal.py` counts as many, and is tuned far harder. Nothing here imports `sim`.
 """
 
 import argparse
