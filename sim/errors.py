@@ -51,6 +51,15 @@ class ScenarioError(SimError):
         super().__init__("", problems)
 
 
+class DataError(SimError):
+    """A data file that cannot be used as it stands."""
+
+    exit_code = 2
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        super().__init__("", problems)
+
+
 class LimitError(SimError):
     """A request beyond a stated limit of this program, or options that do not fit together."""
 

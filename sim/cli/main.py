@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 from cyclopts import App, CycloptsError
 
 from sim.cli import reading, running
+from sim.cli.er import er
 from sim.errors import SimError
 from sim.version import program_version
 
@@ -42,6 +43,7 @@ app = App(
 )
 for command in (*reading.COMMANDS, *running.COMMANDS):
     app.command(command)
+app.command(er)
 
 
 class TerminatedError(BaseException):
