@@ -150,6 +150,38 @@ def calibrate(
     )
 
 
+def multiplier_for(
+    scenario: Scenario, target: float, patients: int, seed: int
+) -> tuple[float, bool]:
+    """Return the multiplier that stops a share of the patients, and whether it can.
+
+    Where even 0 or 1 does not reach the share, that end is returned. By the secant method kept
+    within a bracket, with the same luck at every step, to within half a patient or so.
+    """
+
+    def gap(multiplier: float) -> float:
+        return stops_at(scenario, multiplier, patients, seed).total - target
+
+    low, high = NEARLY_ZERO, 1.0
+    gap_low, gap_high = gap(low), gap(high)
+    if gap_low >= 0.0 or gap_high <= 0.0:
+        return (low if gap_low >= 0.0 else high), False
+    middle = _calibration_of(scenario).multiplier
+    for _ in range(STEPS):
+        gap_middle = gap(middle)
+        if abs(gap_middle) * patients < 1.0 or high - low < 1e-6:
+            return middle, True
+        if gap_middle < 0.0:
+            low, gap_low = middle, gap_middle
+        else:
+            high, gap_high = middle, gap_middle
+        step = low - gap_low * (high - low) / (gap_high - gap_low)
+        # The curve bends: a secant that hugs one end is pushed off it.
+        margin = 0.02 * (high - low)
+        middle = min(max(step, low + margin), high - margin)
+    return middle, True
+
+
 def report(scenario: Scenario, solution: Solution) -> str:
     """Return the solution in words and numbers."""
     calibration = _calibration_of(scenario)

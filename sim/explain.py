@@ -7,7 +7,13 @@ import math
 import textwrap
 from typing import Any
 
-from sim.explain_risk import adverse_event_lines, benefit_lines, exit_lines, time_lines
+from sim.explain_risk import (
+    adverse_event_lines,
+    benefit_lines,
+    exit_lines,
+    law_words,
+    time_lines,
+)
 from sim.readings import open_readings
 from sim.scenario.noun import ASSUMED, SourcedNoun
 from sim.scenario.scenario import Scenario
@@ -29,6 +35,8 @@ def explain(scenario: Scenario) -> str:
         ("Rules", _rules(scenario)),
         ("Limits and order of the rules", _policy(scenario)),
         ("Calibration", _calibration(scenario)),
+        ("What counts", _outcomes(scenario)),
+        ("What is not known for certain", _uncertainty(scenario)),
         ("Open readings, as this scenario reads them", _readings(scenario)),
         ("Notes", list(scenario.notes)),
     )
@@ -261,6 +269,46 @@ def _calibration(scenario: Scenario) -> list[str]:
             f"{count_of(calibration.early_cycles, 'cycle')}: the early share is checked against it."
         )
     return [*lines, source_line(calibration)]
+
+
+def _outcomes(scenario: Scenario) -> list[str]:
+    outcomes = scenario.outcomes
+    ends = {
+        "to_stop": "to the day treatment stops",
+        "to_30_days_after_last_dose": "to 30 days after the last dose",
+    }
+    cycles = listing(map(str, outcomes.titration_success_cycles))
+    delays = listing(map(str, outcomes.delay_lengths_days))
+    return [
+        f"Adverse events count from the first dose {ends[outcomes.count_adverse_events]}.",
+        *([f"Titration success is read at cycles {cycles}."] if cycles else []),
+        *([f"Delays longer than {delays} days are told apart."] if delays else []),
+        source_line(outcomes),
+    ]
+
+
+def _uncertainty(scenario: Scenario) -> list[str]:
+    uncertainty = scenario.uncertainty
+    kinds = [event.name for event in scenario.adverse_event if event.uncertainty is not None]
+    lines: list[str] = []
+    if kinds:
+        lines.append(
+            f"Coefficients of {listing(kinds)}: by the standard errors given with each, drawn "
+            "independently of one another because their covariance is not known."
+        )
+    for law in uncertainty.parameter if uncertainty is not None else ():
+        lines += [f"{law.path}: {law_words(law)}.", source_line(law, "  ")]
+    if uncertainty is not None and uncertainty.calibration_counts:
+        lines.append(
+            "The counts of the calibration: drawn from their Beta laws, and the multiplier and the "
+            "early share of the hazard solved anew in every draw."
+        )
+    if lines:
+        lines.append(
+            "Structural choices (the clock, the reading of the table, what follows the reference "
+            "course) are not drawn: change them and compare."
+        )
+    return lines
 
 
 def _readings(scenario: Scenario) -> list[str]:

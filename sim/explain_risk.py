@@ -15,8 +15,16 @@ from sim.scenario.risk import (
     WeibullWeights,
 )
 from sim.scenario.scenario import Scenario
+from sim.scenario.uncertainty import (
+    BetaLaw,
+    CoefficientUncertainty,
+    NormalLaw,
+    ParameterLaw,
+    UniformLaw,
+)
 from sim.sentences import class_name, count_of, listing, number, percent
 
+NORMAL_95 = 1.959964
 READINGS = {
     "typical": "the typical patient",
     "mean": "the mean exposure of the patients",
@@ -82,6 +90,7 @@ def _sloped(scenario: Scenario, kind: AdverseEvent, cycles: str) -> Iterator[str
         yield f"Published, over {cycles}: {_table(table, unit)}, read as those of {reading}."
         intercept, slope = _solved(scenario, table)
     solved = "Solved" if kind.probability_by_dose_mg is not None else "Typed"
+    solved = solved if kind.fitted_model is None else f"Fitted (model file {kind.fitted_model})"
     yield (
         f"{solved}: log-odds {intercept:.4f} {'+' if slope >= 0 else '-'} {abs(slope):.5f} for "
         f"each ng*h/mL per day of AUC, which is {percent(_expit(intercept))} at zero dose (an "
@@ -91,6 +100,8 @@ def _sloped(scenario: Scenario, kind: AdverseEvent, cycles: str) -> Iterator[str
     levels = scenario.posology.levels_mg
     shown = [f"{percent(p)} at {number(mg)} {unit}" for p, mg in zip(typical, levels, strict=True)]
     yield f"For the typical patient that gives {listing(shown)}."
+    if kind.uncertainty is not None:
+        yield _certainty(scenario, kind.uncertainty, intercept, slope)
     if slope <= 0.0:
         yield "Risk does not rise with exposure, so all of it counts as background."
     elif (
@@ -101,6 +112,39 @@ def _sloped(scenario: Scenario, kind: AdverseEvent, cycles: str) -> Iterator[str
         start = _typical(scenario, intercept, slope, scenario.posology.start_mg)
         share = math.log1p(-_expit(intercept)) / math.log1p(-start)
         yield f"At the starting dose {percent(share)} of the hazard is background."
+
+
+def _certainty(
+    scenario: Scenario, uncertainty: CoefficientUncertainty, intercept: float, slope: float
+) -> str:
+    """The 95 % intervals that the standard errors of the coefficients allow."""
+    center, posology = uncertainty.center_auc_per_day, scenario.posology
+
+    def interval(auc: float) -> str:
+        logit = intercept + slope * auc
+        sd = math.hypot(uncertainty.sd_logit, uncertainty.sd_slope * (auc - center))
+        low, high = _expit(logit - NORMAL_95 * sd), _expit(logit + NORMAL_95 * sd)
+        return f"{percent(low)} to {percent(high)}"
+
+    levels = [
+        f"{interval(_typical_auc(scenario, mg))} at {number(mg)} {posology.unit}"
+        for mg in posology.levels_mg
+        if mg > 0.0
+    ]
+    return (
+        f"Standard errors: {uncertainty.sd_logit:.3f} of the log-odds at "
+        f"{number(center)} ng*h/mL per day, {uncertainty.sd_slope:.5f} of the slope; so 95 % "
+        f"intervals for the typical patient are "
+        f"{listing([f'{interval(0.0)} at zero dose', *levels])}."
+        f"{_source_of(uncertainty.source)}"
+    )
+
+
+def _source_of(source: str | dict[str, str] | None) -> str:
+    if source is None:
+        return ""
+    text = source if isinstance(source, str) else "; ".join(dict.fromkeys(source.values()))
+    return f" Source: {text}."
 
 
 def _solved(scenario: Scenario, table: dict[str, float]) -> tuple[float, float]:
@@ -120,12 +164,15 @@ def _expit(log_odds: float) -> float:
 
 
 def _typical(scenario: Scenario, intercept: float, slope: float, dose_mg: float) -> float:
+    return _expit(intercept + slope * _typical_auc(scenario, dose_mg))
+
+
+def _typical_auc(scenario: Scenario, dose_mg: float) -> float:
     posology, pk = scenario.posology, scenario.pharmacokinetics
     area = scenario.population.bsa_m2
     per_m2 = area.mean if posology.unit == "mg/m2" and area is not None else 1.0
     doses = len(posology.dose_days) / posology.cycle_length_days
-    auc = 1000.0 * doses * dose_mg * per_m2 * pk.exposure_multiplier / pk.cl_f_l_per_h
-    return _expit(intercept + slope * auc)
+    return 1000.0 * doses * dose_mg * per_m2 * pk.exposure_multiplier / pk.cl_f_l_per_h
 
 
 def _course(kind: AdverseEvent) -> Iterator[str]:
@@ -240,12 +287,18 @@ def _weights(scenario: Scenario) -> str:
 
 def benefit_lines(scenario: Scenario, benefit: ClinicalBenefit) -> Iterator[str]:
     """The exposure-response of benefit, and what it must not be read as."""
-    intercept, slope = _solved(scenario, benefit.probability_by_dose_mg)
+    intercept, slope = benefit.intercept or 0.0, benefit.slope_per_auc_per_day or 0.0
+    given = "fitted" if benefit.fitted_model is not None else "typed"
+    if benefit.probability_by_dose_mg is not None:
+        intercept, slope = _solved(scenario, benefit.probability_by_dose_mg)
+        given = _table(benefit.probability_by_dose_mg, scenario.posology.unit)
     yield (
-        f"{benefit.label}: {_table(benefit.probability_by_dose_mg, scenario.posology.unit)}; "
+        f"{benefit.label}: {given}; "
         f"log-odds {intercept:.4f} + {slope:.5f} for each ng*h/mL per day, averaged over the first "
         f"{count_of(benefit.window_days, 'day')} with zero dose after stopping."
     )
+    if benefit.uncertainty is not None:
+        yield _certainty(scenario, benefit.uncertainty, intercept, slope)
     yield "It is an index of response, never progression-free survival."
 
 
@@ -267,3 +320,21 @@ def exit_lines(leaving: Exit) -> Iterator[str]:
     if leaving.before_ae:
         text += "; assessed on day 1, before the adverse events of the cycle"
     yield f"{text}."
+
+
+def law_words(law: ParameterLaw) -> str:
+    """The law of an uncertain number in words."""
+    if isinstance(law, UniformLaw):
+        return f"any value from {number(law.low)} to {number(law.high)} alike"
+    if isinstance(law, BetaLaw):
+        return f"as {law.events} of {law.patients} tell it (Beta law)"
+    if isinstance(law, NormalLaw):
+        text = f"normal around the value above with SD {number(law.sd)}"
+    else:
+        text = f"the value above times a log-normal factor with SD {number(law.sd_log)} of its log"
+    ends = [
+        f"{word} {number(end)}"
+        for word, end in (("at least", law.low), ("at most", law.high))
+        if end is not None
+    ]
+    return f"{text}, {listing(ends)}" if ends else text

@@ -21,7 +21,7 @@ from sim.model.layout import (
 from sim.model.risk import exit_threshold, with_frailty
 from sim.pharmacokinetics import accumulation_shares
 from sim.plan.streams import Streams
-from sim.scenario.risk import AdverseEvent, Duration, Onset
+from sim.scenario.risk import AdverseEvent, ClinicalBenefit, Duration, Onset
 from sim.scenario.scenario import Scenario
 
 CERTAIN = 1 << 32
@@ -39,6 +39,14 @@ def coefficients(scenario: Scenario, table: dict[str, float]) -> Coefficients:
     typical = auc_per_mg(scenario) / pk.cl_f_l_per_h
     reading = scenario.exposure_response.reading
     return solve_table(table, typical, pk.cl_f_sd_log, reading)
+
+
+def coefficients_of(scenario: Scenario, model: AdverseEvent | ClinicalBenefit) -> Coefficients:
+    """Return the logistic coefficients of a kind or of benefit: as given, or of its table."""
+    if model.probability_by_dose_mg is not None:
+        return coefficients(scenario, model.probability_by_dose_mg)
+    assert model.intercept is not None and model.slope_per_auc_per_day is not None
+    return Coefficients(model.intercept, model.slope_per_auc_per_day)
 
 
 def fill_exposure(plan: Any, scenario: Scenario, streams: Streams) -> None:
@@ -118,12 +126,8 @@ def _fill_hazard(plan: Any, scenario: Scenario, kind: int, event: AdverseEvent) 
         plan.drug_share[kind] = event.drug_share or 0.0
         return
     plan.has_slope[kind] = 1
-    if event.probability_by_dose_mg is not None:
-        solved = coefficients(scenario, event.probability_by_dose_mg)
-        plan.intercept[kind], plan.slope[kind] = solved.intercept, solved.slope
-    else:
-        plan.intercept[kind] = event.intercept
-        plan.slope[kind] = event.slope_per_auc_per_day
+    solved = coefficients_of(scenario, event)
+    plan.intercept[kind], plan.slope[kind] = solved.intercept, solved.slope
     background = softplus(float(plan.intercept[kind]))
     if event.background_probability is not None:
         background = -math.log1p(-event.background_probability)
@@ -169,7 +173,7 @@ def fill_benefit(plan: Any, scenario: Scenario) -> None:
     benefit = scenario.clinical_benefit
     if benefit is None:
         return
-    solved = coefficients(scenario, benefit.probability_by_dose_mg)
+    solved = coefficients_of(scenario, benefit)
     plan.has_benefit = 1
     plan.benefit_intercept, plan.benefit_slope = solved.intercept, solved.slope
     plan.benefit_days = benefit.window_days

@@ -29,9 +29,27 @@ from sim.scenario.check_rules import (
 )
 from sim.scenario.check_sources import check_sources
 from sim.scenario.check_timing import check_contradictions, check_reachable, check_windows
+from sim.scenario.check_uncertainty import (
+    check_coefficients,
+    check_laws,
+    check_recalibration,
+)
 from sim.scenario.flaw import Case, Check, Flaw
 from sim.scenario.merge import Merged
 
+# A law may be about a number of any of these.
+TABLES = (
+    "posology",
+    "pharmacokinetics",
+    "population",
+    "exposure_response",
+    "adverse_event",
+    "clinical_benefit",
+    "exit",
+    "policy",
+    "rule",
+    "calibration",
+)
 # Each check with the tables that must be well formed for it to make sense.
 CHECKS: tuple[tuple[tuple[str, ...], Check], ...] = (
     (("posology",), check_ladder),
@@ -57,6 +75,9 @@ CHECKS: tuple[tuple[tuple[str, ...], Check], ...] = (
     (("rule", "posology", "policy"), check_reachable),
     (("rule", "posology"), check_windows),
     (("rule", "policy"), check_contradictions),
+    (("adverse_event",), check_coefficients),
+    (("uncertainty", *TABLES), check_laws),
+    (("uncertainty", "calibration"), check_recalibration),
     ((), check_sources),
 )
 

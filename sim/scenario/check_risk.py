@@ -7,6 +7,7 @@ from sim.scenario.flaw import Case, Flaw, dose_text
 from sim.scenario.locate import Path
 from sim.scenario.risk import (
     AdverseEvent,
+    ClinicalBenefit,
     DiscreteOnset,
     PiecewiseWeights,
     TriangularOnset,
@@ -64,9 +65,12 @@ def check_onsets(case: Case) -> Iterator[Flaw]:
 
 
 def check_benefit(case: Case) -> Iterator[Flaw]:
-    """Doses of the benefit's probabilities are possible."""
+    """The benefit is given in one way, and doses of its probabilities are possible."""
     benefit = case.scenario.clinical_benefit
-    if benefit is not None:
+    if benefit is None:
+        return
+    yield from _one_way(benefit, "clinical_benefit", ("clinical_benefit",))
+    if benefit.probability_by_dose_mg is not None:
         at: Path = ("clinical_benefit", "probability_by_dose_mg")
         yield from _by_dose(benefit.probability_by_dose_mg, at)
 
@@ -115,30 +119,34 @@ def check_extrapolation(case: Case) -> Iterator[Flaw]:
 
 
 def _ways(event: AdverseEvent, at: Path) -> Iterator[Flaw]:
-    """Exactly one way of saying how probable the event is."""
-    linear = event.intercept is not None or event.slope_per_auc_per_day is not None
-    ways = {
-        "probability_by_dose_mg": event.probability_by_dose_mg is not None,
-        "intercept": linear,
-        "probability": event.probability is not None,
-    }
-    given = [way for way, is_given in ways.items() if is_given]
-    if not given:
-        choice = "probability_by_dose_mg, intercept with slope_per_auc_per_day, or probability"
-        yield Flaw(at, "K03", f"{event.name} needs a probability: give {choice}")
-    elif len(given) > 1:
-        message = f'give "{given[0]}" or "{given[1]}" for {event.name}, not both'
-        yield Flaw((*at, given[1]), "K04", message, at_key=True)
-    if linear and (event.intercept is None or event.slope_per_auc_per_day is None):
-        there, missing = "intercept", "slope_per_auc_per_day"
-        if event.intercept is None:
-            there, missing = missing, there
-        message = f'"{there}" needs "{missing}" beside it'
-        yield Flaw((*at, there), "K03", message, at_key=True)
+    """Exactly one way of saying how probable the event is, and one of its background."""
+    yield from _one_way(event, event.name, at)
     if event.drug_share is not None and event.background_probability is not None:
         message = f'give "drug_share" or "background_probability" for {event.name}, not both'
         yield Flaw((*at, "background_probability"), "K04", message, at_key=True)
     yield from _background(event, at)
+
+
+def _one_way(model: AdverseEvent | ClinicalBenefit, name: str, at: Path) -> Iterator[Flaw]:
+    linear = model.intercept is not None or model.slope_per_auc_per_day is not None
+    ways = {
+        "probability_by_dose_mg": model.probability_by_dose_mg is not None,
+        "intercept": linear,
+        "probability": getattr(model, "probability", None) is not None,
+    }
+    given = [way for way, is_given in ways.items() if is_given]
+    if not given and model.fitted_model is None:
+        choice = "probability_by_dose_mg, intercept with slope_per_auc_per_day, or probability"
+        yield Flaw(at, "K03", f"{name} needs a probability: give {choice}")
+    elif len(given) > 1:
+        message = f'give "{given[0]}" or "{given[1]}" for {name}, not both'
+        yield Flaw((*at, given[1]), "K04", message, at_key=True)
+    if linear and (model.intercept is None or model.slope_per_auc_per_day is None):
+        there, missing = "intercept", "slope_per_auc_per_day"
+        if model.intercept is None:
+            there, missing = missing, there
+        message = f'"{there}" needs "{missing}" beside it'
+        yield Flaw((*at, there), "K03", message, at_key=True)
 
 
 def _background(event: AdverseEvent, at: Path) -> Iterator[Flaw]:

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from sim.errors import Problem, ScenarioError
 from sim.scenario.check import cross_checks
 from sim.scenario.document import Document, read_document
+from sim.scenario.fitted import fill_fitted
 from sim.scenario.flaw import Case
 from sim.scenario.inherit import inherit
 from sim.scenario.merge import Merged
@@ -65,6 +66,9 @@ def load_document(
     for text in overrides:
         problem = override(merged, text)
         problems += [problem] if problem else []
+    fitting = fill_fitted(merged, document.path.parent)
+    problems += fitting.problems
+    files = (*inheritance.files, *fitting.files)
     structural = structural_problems(merged)
     other_format = any(problem.code in ("V02", "V03") for problem in problems)
     if other_format or not inheritance.is_whole:
@@ -76,10 +80,10 @@ def load_document(
     problems += more
     if scenario is not None:
         problems += cross_checks(Case(scenario, merged, frozenset(sound)))
-    problems = _in_order([_strict(p) if strict else p for p in problems], inheritance.files)
+    problems = _in_order([_strict(p) if strict else p for p in problems], files)
     if scenario is None or any(problem.severity == "error" for problem in problems):
         raise ScenarioError(problems)
-    return Loaded(scenario, problems, document.data, inheritance.files)
+    return Loaded(scenario, problems, document.data, files)
 
 
 def _validated(merged: Merged) -> tuple[set[str], Scenario | None, list[Problem]]:

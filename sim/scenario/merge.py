@@ -17,7 +17,13 @@ ALTERNATIVES = {
     "adverse_event": (
         ("probability_by_dose_mg",),
         ("intercept", "slope_per_auc_per_day"),
+        ("fitted_model",),
         ("probability",),
+    ),
+    "clinical_benefit": (
+        ("probability_by_dose_mg",),
+        ("intercept", "slope_per_auc_per_day"),
+        ("fitted_model",),
     ),
     "rule": (("do",), ("choices",)),
 }
@@ -133,6 +139,8 @@ def drop_alternatives(kind: str, entry: dict[str, Any], given: set[str]) -> None
                 if other is not way and not given & set(other):
                     for key in other:
                         entry.pop(key, None)
+    if kind != "rule" and any(given & set(way) for way in ways) and "uncertainty" not in given:
+        entry.pop("uncertainty", None)  # it belongs to the coefficients that are replaced
 
 
 def entry_name(kind: str, entry: Any) -> str | None:
@@ -147,7 +155,7 @@ def _over(
 ) -> Any:  # fmt: skip
     if isinstance(below, dict) and isinstance(above, dict) and not _replaced(at, below, above):
         table: dict[str, Any] = {}
-        kind = at[0] if len(at) == 2 and isinstance(at[0], str) else ""
+        kind = str(at[0]) if len(at) == 2 or at == ("clinical_benefit",) else ""
         inherited = dict(below)
         drop_alternatives(kind, inherited, set(above))
         for key in [*inherited, *(k for k in above if k not in inherited)]:

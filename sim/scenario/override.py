@@ -62,8 +62,8 @@ class _Setting:
         if isinstance(holder, list):
             holder[int(step)] = value
         else:
-            if len(path) == 3 and isinstance(path[0], str):
-                drop_alternatives(path[0], holder, {str(step)})
+            if len(path) == 3 or path[0] == "clinical_benefit":
+                drop_alternatives(str(path[0]), holder, {str(step)})
             holder[step] = value
         self._place(path, value)
 

@@ -20,9 +20,11 @@ from sim.scenario.noun import (
     SourcedNoun,
     Text,
 )
+from sim.scenario.uncertainty import CoefficientUncertainty
 
 AdverseEventClass = Literal["hematologic", "non_hematologic"]
 Recurrence = Literal["after_recovery", "next_cycle", "never"]
+FittedModelName = Annotated[str, Field(max_length=300)] | None
 ProbabilityByDose = Annotated[dict[str, OpenProbability], Field(min_length=2, max_length=12)]
 
 
@@ -152,6 +154,14 @@ class AdverseEvent(SourcedNoun):
     )
     intercept: Number | None = Field(None, description="Log-odds at zero exposure.")
     slope_per_auc_per_day: Number | None = Field(None, description="Log-odds per ng*h/mL per day.")
+    fitted_model: FittedModelName = Field(
+        None,
+        description='"FILE.toml" or "FILE.toml#NAME": take intercept, slope and their uncertainty '
+        "from a model file in the scenario's folder.",
+    )
+    uncertainty: CoefficientUncertainty | None = Field(
+        None, description="Of intercept and slope; needs a slope."
+    )
     probability: OpenProbability | None = Field(
         None, description="Course probability without a slope, the same at every dose above 0."
     )
@@ -182,7 +192,15 @@ class ClinicalBenefit(SourcedNoun):
     """Exposure-response of benefit; a relapsed-disease response index, never PFS."""
 
     label: Text = "stable disease or better, relapsed-disease response index"
-    probability_by_dose_mg: ProbabilityByDose
+    probability_by_dose_mg: ProbabilityByDose | None = Field(
+        None, description="Published probabilities by dose; two are solved exactly."
+    )
+    intercept: Number | None = Field(None, description="Log-odds at zero exposure.")
+    slope_per_auc_per_day: Number | None = Field(None, description="Log-odds per ng*h/mL per day.")
+    fitted_model: FittedModelName = Field(
+        None, description="As for an adverse event; NAME defaults to clinical_benefit."
+    )
+    uncertainty: CoefficientUncertainty | None = Field(None, description="Of intercept and slope.")
     window_days: Days = Field(336, description="Window over which AUC/day is averaged.")
 
 

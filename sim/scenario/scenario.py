@@ -8,6 +8,7 @@ from sim.scenario.noun import Name, Noun, Text
 from sim.scenario.policy import Calibration, Policy, Rule
 from sim.scenario.posology import Outcomes, Pharmacokinetics, Population, Posology
 from sim.scenario.risk import AdverseEvent, ClinicalBenefit, Exit, ExposureResponse
+from sim.scenario.uncertainty import Uncertainty
 
 FORMAT = 1
 
@@ -33,4 +34,5 @@ class Scenario(Noun):
     policy: Policy = Policy(source=None)
     rule: Annotated[tuple[Rule, ...], Field(max_length=32)] = ()
     calibration: Calibration | None = None
+    uncertainty: Uncertainty | None = None
     outcomes: Outcomes = Outcomes(source=None)

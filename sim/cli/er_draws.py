@@ -1,0 +1,121 @@
+"""`titrasim er draws`: parameter draws of a scenario, and what they do to its outcomes."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from sim.cli.options import AsJson, Overrides, ScenarioName, Seed, number
+
+HEADLINES = (
+    "escalated",
+    "discontinued:adverse_event",
+    "first_event:any",
+    "on_treatment",
+    "rdi_planned",
+    "auc_per_day",
+    "clinical_benefit",
+)
+INDEPENDENT = (
+    "Coefficients of different kinds are drawn independently: they come from the same 44 patients, "
+    "but their covariance is not published."
+)
+
+
+def draws(
+    scenario: ScenarioName,
+    /,
+    *,
+    draws: Annotated[int, number("Parameter draws.")] = 1_000,
+    seed: Seed = 1,
+    patients: Annotated[
+        int, number("Simulate this many patients in every draw too; 0 draws only.")
+    ] = 0,
+    out: Annotated[
+        Path | None,
+        Parameter(help="Folder for draws.csv, parameters.csv and, with --patients, outcomes.csv."),
+    ] = None,
+    set_: Overrides = (),
+    as_json: AsJson = False,
+) -> None:
+    """Draw what the scenario says is uncertain: coefficients, counts, clearance, exits.
+
+    Every draw is a scenario of its own, with its calibration solved again when
+    the counts are drawn. Draws that meet a limit are counted, never dropped.
+    With --patients the spread of every outcome over the draws is shown, apart
+    from Monte Carlo error; structural choices (the clock above all) are
+    scenarios of their own and are not in it.
+
+    Try:  titrasim er draws ixazomib-maintenance --draws 200 --patients 5000
+    """
+    from sim.cli.progress import progress_bar
+    from sim.scenario.file import load_scenario
+    from sim.uncertainty import ParameterDraws, describe, table_of
+
+    made = ParameterDraws(load_scenario(scenario, set_).scenario, seed)
+    found = []
+    with progress_bar(draws, "draws") as advance:
+        for draw in made.draws(draws):
+            found.append(draw)
+            advance(1)
+    tables: dict[str, Any] = {
+        "parameters": describe(found, made.centers()),
+        "draws": table_of(found),
+    }
+    if patients > 0:
+        from sim.propagation import propagate
+
+        with progress_bar(draws, "draws") as advance:
+            tables["outcomes"] = propagate(found, seed, patients, advance)
+    if out is not None:
+        _write(out, tables)
+    if as_json:
+        shown = {name: table for name, table in tables.items() if name != "draws"}
+        print(json.dumps({name: _records(table) for name, table in shown.items()}, indent=2))
+        return
+    print(_text(tables, draws, seed, patients))
+    if out is not None:
+        print(f"\nTables: {out}")
+
+
+def _write(out: Path, tables: dict[str, Any]) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    for name, table in tables.items():
+        table.to_csv(out / f"{name}.csv", index=False, lineterminator="\n")
+
+
+def _records(table: Any) -> Any:
+    return json.loads(table.to_json(orient="records"))
+
+
+def _text(tables: dict[str, Any], draws: int, seed: int, patients: int) -> str:
+    lines = [f"{draws:,} parameter draws, seed {seed}", ""]
+    header = ("parameter", "scenario", "mean", "SD", "2.5 %", "97.5 %", "at limit")
+    lines.append(f"{header[0]:<52}" + "".join(f"{word:>12}" for word in header[1:]))
+    for row in tables["parameters"].itertuples():
+        values = (row.scenario, row.mean, row.sd, row.low, row.high)
+        cells = "".join(f"{value:>12.5g}" if value == value else f"{'-':>12}" for value in values)
+        lines.append(f"{row.parameter:<52}{cells}{row.at_limit:>12}")
+    lines += ["", INDEPENDENT]
+    if "outcomes" in tables:
+        lines += ["", *_outcome_lines(tables["outcomes"], patients)]
+    return "\n".join(lines)
+
+
+def _outcome_lines(outcomes: Any, patients: int) -> list[str]:
+    from pandas import isna
+
+    header = ("mean", "parameter SD", "2.5 %", "97.5 %", "MC error")
+    lines = [
+        f"Outcomes over the draws, {patients:,} patients in each "
+        "(the Monte Carlo variance is taken out of the SD):",
+        f"{'endpoint':<52}" + "".join(f"{word:>14}" for word in header),
+    ]
+    last = outcomes["cycle"].max()
+    shown = outcomes["cycle"].isna() | outcomes["cycle"].isin([12, last])
+    for row in outcomes[shown & outcomes["endpoint"].isin(HEADLINES)].itertuples():
+        name = row.endpoint if isna(row.cycle) else f"{row.endpoint} at cycle {row.cycle}"
+        values = (row.mean, row.parameter_sd, row.low, row.high, row.mcse)
+        lines.append(f"{name:<52}" + "".join(f"{value:>14.4f}" for value in values))
+    return lines
