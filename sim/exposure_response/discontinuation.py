@@ -37,9 +37,9 @@ SOLVED_WITHIN = 1e-13
 DIFFERENCE = 1e-7
 NEARLY_SINGULAR = 1e-12
 
-Q_ABOVE_1 = "q above 1"
-PHI_ABOVE_1 = "phi above 1"
-PHI_BELOW_0 = "phi below 0"
+Q_AT_1 = "q at 1"
+PHI_AT_1 = "phi at 1"
+PHI_AT_0 = "phi at 0"
 
 
 class Logistic(Protocol):
@@ -368,13 +368,13 @@ def _bounded(
 
     least, is_out_of_reach = root_or_end(lambda q: incidence(found, q, 1.0, course)[0] - early)
     most, _ = root_or_end(lambda q: incidence(found, q, 0.0, course)[0] - early)
-    if not is_out_of_reach and gap(least) > -SOLVED_WITHIN:
-        return solve_q(found, course, shares.total, 1.0)[0], 1.0, (PHI_ABOVE_1,)
+    if gap(least) > -SOLVED_WITHIN:
+        return solve_q(found, course, shares.total, 1.0)[0], 1.0, (PHI_AT_1,)
     if is_out_of_reach or (most == 1.0 and gap(most) < 0.0):
         return _at_certain_stop(found, course, shares)
     if gap(most) < SOLVED_WITHIN:
         q, is_cut = solve_q(found, course, shares.total, 0.0)
-        return q, 0.0, (PHI_BELOW_0, Q_ABOVE_1) if is_cut else (PHI_BELOW_0,)
+        return q, 0.0, (PHI_AT_0, Q_AT_1) if is_cut else (PHI_AT_0,)
     q = float(brentq(gap, least, most, xtol=1e-15, rtol=1e-14))
     return q, phi_of(q), ()
 
@@ -390,5 +390,5 @@ def _at_certain_stop(
 
     phi, is_cut = root_or_end(gap)
     if not is_cut:
-        return 1.0, phi, (Q_ABOVE_1,)
-    return 1.0, phi, (Q_ABOVE_1, PHI_ABOVE_1 if phi == 1.0 else PHI_BELOW_0)
+        return 1.0, phi, (Q_AT_1,)
+    return 1.0, phi, (Q_AT_1, PHI_AT_1 if phi == 1.0 else PHI_AT_0)
