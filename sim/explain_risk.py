@@ -87,8 +87,9 @@ def _sloped(scenario: Scenario, kind: AdverseEvent, cycles: str) -> Iterator[str
     reading = READINGS[scenario.exposure_response.reading]
     if kind.probability_by_dose_mg is not None:
         table = kind.probability_by_dose_mg
-        yield f"Published, over {cycles}: {_table(table, unit)}, read as those of {reading}."
+        yield f"Published, over {cycles}: {_table(table)}, read as those of {reading}."
         intercept, slope = _solved(scenario, table)
+        yield from _rounding(scenario, kind)
     solved = "Solved" if kind.probability_by_dose_mg is not None else "Typed"
     solved = solved if kind.fitted_model is None else f"Fitted (model file {kind.fitted_model})"
     yield (
@@ -102,6 +103,7 @@ def _sloped(scenario: Scenario, kind: AdverseEvent, cycles: str) -> Iterator[str
     yield f"For the typical patient that gives {listing(shown)}."
     if kind.uncertainty is not None:
         yield _certainty(scenario, kind.uncertainty, intercept, slope)
+    yield from _oddities(scenario, kind.name, kind)
     if slope <= 0.0:
         yield "Risk does not rise with exposure, so all of it counts as background."
     elif (
@@ -112,6 +114,33 @@ def _sloped(scenario: Scenario, kind: AdverseEvent, cycles: str) -> Iterator[str
         start = _typical(scenario, intercept, slope, scenario.posology.start_mg)
         share = math.log1p(-_expit(intercept)) / math.log1p(-start)
         yield f"At the starting dose {percent(share)} of the hazard is background."
+
+
+def _rounding(scenario: Scenario, kind: AdverseEvent) -> Iterator[str]:
+    """What the print alone leaves open: each percentage may be half a digit away."""
+    from sim.register import published_model
+
+    assert kind.probability_by_dose_mg is not None
+    model = published_model(scenario, kind.name, kind.probability_by_dose_mg)
+    if model is None:
+        return
+    slope, zero = model.slope, model.at_zero
+    yield (
+        f"Rounding of the printed probabilities alone allows slopes from {slope.low:.5f} to "
+        f"{slope.high:.5f} and {percent(zero.low)} to {percent(zero.high)} at zero dose."
+    )
+
+
+def _oddities(
+    scenario: Scenario, name: str, model: AdverseEvent | ClinicalBenefit
+) -> Iterator[str]:
+    from sim.register import oddities, published_model
+
+    published = None
+    if model.probability_by_dose_mg is not None:
+        published = published_model(scenario, name, model.probability_by_dose_mg)
+    for text in oddities(scenario, name, model, published):
+        yield f"Note: {text}."
 
 
 def _certainty(
@@ -155,8 +184,8 @@ def _solved(scenario: Scenario, table: dict[str, float]) -> tuple[float, float]:
     return solved.intercept, solved.slope
 
 
-def _table(table: dict[str, float], unit: str) -> str:
-    return listing(f"{percent(p)} at {number(float(dose))} {unit}" for dose, p in table.items())
+def _table(table: dict[str, float]) -> str:
+    return listing(f"{percent(p)} at {number(float(dose))} mg" for dose, p in table.items())
 
 
 def _expit(log_odds: float) -> float:
@@ -255,7 +284,7 @@ def time_lines(scenario: Scenario) -> Iterator[str]:
         low, high = model.table_source_range_mg
         yield (
             f"The published probabilities were estimated on doses from {number(low)} to "
-            f"{number(high)} {scenario.posology.unit}."
+            f"{number(high)} mg."
         )
 
 
@@ -291,7 +320,7 @@ def benefit_lines(scenario: Scenario, benefit: ClinicalBenefit) -> Iterator[str]
     given = "fitted" if benefit.fitted_model is not None else "typed"
     if benefit.probability_by_dose_mg is not None:
         intercept, slope = _solved(scenario, benefit.probability_by_dose_mg)
-        given = _table(benefit.probability_by_dose_mg, scenario.posology.unit)
+        given = _table(benefit.probability_by_dose_mg)
     yield (
         f"{benefit.label}: {given}; "
         f"log-odds {intercept:.4f} + {slope:.5f} for each ng*h/mL per day, averaged over the first "
@@ -299,6 +328,7 @@ def benefit_lines(scenario: Scenario, benefit: ClinicalBenefit) -> Iterator[str]
     )
     if benefit.uncertainty is not None:
         yield _certainty(scenario, benefit.uncertainty, intercept, slope)
+    yield from _oddities(scenario, "clinical_benefit", benefit)
     yield "It is an index of response, never progression-free survival."
 
 

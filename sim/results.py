@@ -23,6 +23,7 @@ import pandas as pd
 from sim.folder import whole_folder, write_bytes
 from sim.histories import Histories
 from sim.manifest import MANIFEST, RUN_RECORD, as_json, check_target, manifest
+from sim.register import register_table
 from sim.scenario.resolved import resolved_table
 from sim.study import Prepared, Study
 
@@ -64,6 +65,7 @@ class ResultsFolder:
             write_bytes(self.folder / "comparison.csv", csv_bytes(study.comparison))
         if study.prediction is not None:
             write_bytes(self.folder / "prediction.csv", csv_bytes(study.prediction))
+        write_bytes(self.folder / "parameters.csv", csv_bytes(self._parameters()))
         write_bytes(self.folder / "limits.txt", _lines(study.limits))
         write_bytes(self.folder / "warnings.txt", _lines(study.warnings))
         if figures:
@@ -91,6 +93,15 @@ class ResultsFolder:
                 write_bytes(self.folder / "scenarios" / f"{one.scenario.name}.toml", one.text)
         text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
         write_bytes(self.folder / "scenario.resolved.json", text.encode())
+
+    def _parameters(self) -> pd.DataFrame:
+        """The parameter register of every arm."""
+        tables = []
+        for one in self.prepared.loaded:
+            table = register_table(one.scenario)
+            table.insert(0, "scenario", one.scenario.name)
+            tables.append(table)
+        return pd.concat(tables, ignore_index=True)
 
     def _run_record(self, threads: int | None) -> dict[str, Any]:
         now = datetime.now(UTC)

@@ -16,6 +16,7 @@ from sim.endpoints import endpoints_of
 from sim.engines.run import record
 from sim.plan.plan import Plan, compile_plan
 from sim.prediction import PREDICTION_COLUMNS
+from sim.register import register_table
 from sim.scenario.file import load_scenario
 from sim.scenario.library import shipped_names
 from sim.scenario.reference import page, tables
@@ -181,6 +182,7 @@ def test_every_column_is_in_the_glossary(flagship: Plan) -> None:
     columns["summary.csv"] = list(SUMMARY_COLUMNS)
     columns["comparison.csv"] = list(COMPARISON_COLUMNS)
     columns["prediction.csv"] = list(PREDICTION_COLUMNS)
+    columns["parameters.csv"] = ["scenario", *register_table(flagship.scenario).columns]
     for title, names in columns.items():
         assert sorted(named_in_first_column(glossary_section(title))) == sorted(names), title
 

@@ -18,9 +18,11 @@ ROOT = Path(__file__).parent.parent
 # Each name may import the names to its left.
 HOUSE = """
     errors codes version folder
-    scenario exposure_response pharmacokinetics model plan histories engines calibration
-    outcomes endpoints tallies summary comparison prediction cautions study
-    figures manifest results
+    scenario exposure_response pharmacokinetics model plan histories engines concentrations
+    calibration recalibration uncertainty phase_1
+    outcomes endpoints tallies summary comparison prediction propagation cautions register study
+    figures figures_exposure_response figures_pharmacokinetics figures_phase_1
+    manifest results
     replay_facts sentences replay_rows replay_rules
     diary_words what_if diary_course diary_changes diary_waits diary_decisions diary_doses
     diary_end diary
@@ -35,7 +37,7 @@ ONLY: dict[str, set[str]] = {
     "version": set(),
     "scenario": {"errors"},
     "exposure_response": {"errors", "scenario"},
-    "pharmacokinetics": {"scenario"},
+    "pharmacokinetics": {"errors", "scenario"},
     "model": {"codes"},
     "plan": {"codes", "errors", "exposure_response", "model", "pharmacokinetics", "scenario"},
     "histories": {"codes", "model", "plan"},
@@ -62,18 +64,23 @@ ENGINES_KNOW_OF_MODEL = {
     "screen",
 }
 NUMBERS = (
-    "exposure_response pharmacokinetics model plan histories engines calibration outcomes "
-    "endpoints tallies summary comparison prediction study"
+    "exposure_response pharmacokinetics model plan histories engines concentrations calibration "
+    "recalibration uncertainty phase_1 outcomes endpoints tallies summary comparison prediction "
+    "propagation study"
 )
+FIGURES = "figures figures_exposure_response figures_pharmacokinetics figures_phase_1"
 OUTSIDE: dict[str, str] = {
-    "numpy": NUMBERS,
-    "scipy": "exposure_response pharmacokinetics summary comparison prediction",
-    "pandas": "histories summary comparison prediction cautions study figures results cli",
-    "pydantic": "scenario",
+    "numpy": f"{NUMBERS} {FIGURES}",
+    "scipy": "exposure_response pharmacokinetics uncertainty phase_1 summary comparison prediction "
+    "figures_phase_1",
+    "pandas": "histories concentrations uncertainty phase_1 summary comparison prediction "
+    "propagation cautions register study figures figures_exposure_response "
+    "figures_pharmacokinetics figures_phase_1 results cli",
+    "pydantic": "scenario register",
     "numba": "model/jit",
     "llvmlite": "model/jit",
     "simpy": "engines/events",
-    "matplotlib": "figures",
+    "matplotlib": FIGURES,
     "pyarrow": "results",
     "cyclopts": "cli",
     "tqdm": "cli",

@@ -74,6 +74,7 @@ def test_the_folder_holds_what_is_promised(folder):
         "comparison.csv",
         "prediction.csv",
         "limits.txt",
+        "parameters.csv",
         "warnings.txt",
         *(f"figures/{name}.{kind}" for name in FIGURES for kind in ("svg", "png")),
     }

@@ -56,15 +56,40 @@ def check(
     return 0
 
 
-def explain(scenario: ScenarioName, /, *, set_: Overrides = ()) -> None:
+def explain(
+    scenario: ScenarioName,
+    /,
+    *,
+    register: Annotated[
+        bool, flag("Print every parameter with unit, range, source and oddities instead.")
+    ] = False,
+    set_: Overrides = (),
+    as_json: AsJson = False,
+) -> None:
     """Tell a scenario in plain sentences: posology, events, rules, readings, with sources.
+
+    With --register the parameters as a table, which results folders hold as
+    parameters.csv: what is solved from a published table stands beside it with
+    the range its rounding allows, and with the interval of its standard errors.
 
     Try:  titrasim explain ixazomib-maintenance
     """
-    from sim.explain import explain as sentences
     from sim.scenario.file import load_scenario
 
-    print(sentences(load_scenario(scenario, set_).scenario))
+    loaded = load_scenario(scenario, set_).scenario
+    if register or as_json:
+        from dataclasses import asdict
+
+        from sim.register import register as entries_of
+        from sim.register import register_text
+
+        entries = entries_of(loaded)
+        rows = [asdict(entry) for entry in entries]
+        print(json.dumps(rows, indent=2) if as_json else register_text(entries))
+        return
+    from sim.explain import explain as sentences
+
+    print(sentences(loaded))
 
 
 def diary(

@@ -108,10 +108,13 @@ def check_extrapolation(case: Case) -> Iterator[Flaw]:
     if source is None or source[0] >= source[1]:
         return
     low, high = source
-    for index, level in enumerate(case.scenario.posology.levels_mg):
-        if level > 0 and not low <= level <= high:
-            side = "above" if level > high else "below"
-            span = f"{number_text(low)}-{dose_text(case, high)}"
+    posology, area = case.scenario.posology, case.scenario.population.bsa_m2
+    # The range is in mg whatever the posology's unit: a dose per m2 is that of the mean patient.
+    per_m2 = area.mean if posology.unit == "mg/m2" and area is not None else 1.0
+    for index, level in enumerate(posology.levels_mg):
+        if level > 0 and not low <= level * per_m2 <= high:
+            side = "above" if level * per_m2 > high else "below"
+            span = f"{number_text(low)}-{number_text(high)} mg"
             message = f"{dose_text(case, level)} is {side} the {span} range"
             message += " that these parameters were estimated on"
             at: Path = ("posology", "levels_mg", index)

@@ -138,7 +138,8 @@ BY_TABLE = {
 }
 UNITS = {
     "_by_dose_mg": "doses in mg", "_dose_days": "day of the cycle",
-    "_visit_days": "day of the cycle", "_auc_per_day": "1/(ng·h/mL per day)",
+    "_visit_days": "day of the cycle",
+    "_center_auc_per_day": "ng·h/mL per day", "_auc_per_day": "1/(ng·h/mL per day)",
     "_l_per_h": "L/h", "_per_h": "1/h", "_volume_l": "L", "_mg": "mg", "_days": "days",
     "_day": "day of the cycle", "_m2": "m²", "_years": "years", "_rate_per_cycle": "1/cycle",
     "_per_cycle": "per cycle", "_cycles": "cycles", "_cycle": "cycle", "_from": "cycle",
