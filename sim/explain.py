@@ -151,6 +151,13 @@ def _exposure(scenario: Scenario) -> list[str]:
         f"Risk answers to the AUC per day [ng*h/mL per day], for the typical patient {listing(auc)}"
         + _exposure_kind(pk.exposure),
     ]
+    if pk.cl_f_individuals_l_per_h is not None:
+        people = pk.cl_f_individuals_l_per_h
+        lines.append(
+            f"But no patient is drawn from that law: each has the CL/F of one of "
+            f"{len(people)} individuals, all alike, from {number(min(people))} to "
+            f"{number(max(people))} L/h."
+        )
     if pk.exposure_multiplier != 1.0:
         lines.append(f"Exposure is multiplied by {number(pk.exposure_multiplier)}.")
     lines.append(source_line(pk))

@@ -37,6 +37,7 @@ SLOPE_UNIT = "1/(ng·h/mL per day)"
 ROUNDING = "rounding of the printed probabilities"
 SAMPLING = "95 % by the standard errors"
 NO_SOURCE = "no source given"
+LISTED_AT_MOST = 64
 REPORTED = "a choice of what is reported"
 DEFAULT = f"{ASSUMED}, the program's default"
 # Conditions and calendars are what a rule is, not what somebody measured.
@@ -118,6 +119,8 @@ def _written(value: Any) -> str | None:
         return None
     if isinstance(value, int | float):
         return f"{value:.12g}"
+    if isinstance(value, tuple) and len(value) > LISTED_AT_MOST:
+        return f"{len(value)} values from {min(value):.12g} to {max(value):.12g}"
     if isinstance(value, tuple) and value and all(isinstance(v, int | float) for v in value):
         return ", ".join(f"{v:.12g}" for v in value)
     if isinstance(value, dict) and value and all(isinstance(v, float) for v in value.values()):

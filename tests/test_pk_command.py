@@ -189,7 +189,10 @@ def test_a_file_gives_the_lines_of_a_scenario(capsys):
     assert "cl_f_l_per_h = 4\ncl_f_sd_log = 0.6931\n" in text
     assert "SE of its log 0.4" in text  # 0.6931 / sqrt(3)
     assert "0.693, SE 0.35" in text  # 0.6931 / sqrt(4)
-    assert "do not sample the individuals" in " ".join(text.split())
+    assert "unless the scenario has cl_f_individuals_l_per_h" in " ".join(text.split())
+    assert "cl_f_individuals" not in text.split("CL/F is drawn from")[0]
+    sampled = say(f"{words} --sample", capsys)
+    assert "cl_f_individuals_l_per_h = [2, 4, 8]\n" in sampled
     table = json.loads(say(f"{words} --json", capsys))
     assert table["n"] == 3
     assert table["individuals"][2] == {"id": "P3", "cl_f_l_per_h": 8.0}

@@ -47,6 +47,10 @@ def pk(
     ] = "bioavailability",
     seed: Seed = 1,
     set_: Overrides = (),
+    sample: Annotated[
+        bool,
+        flag("Also print the individuals' CL/F for the scenario, so that patients have those."),
+    ] = False,
     out: Annotated[
         Path | None, Parameter(help="Folder for tables and the figure. Default: print only.")
     ] = None,
@@ -67,9 +71,9 @@ def pk(
     V Q VP Q2 VP2, with endings such as _mode; or ETA_CL.
 
     Try:  titrasim pk ixazomib-maintenance --patient 17 --out patient-17
-    Or:   titrasim pk ixazomib-maintenance --parameters individuals.csv
+    Or:   titrasim pk ixazomib-maintenance --parameters individuals.csv --sample
     """
-    _check_options(patient, parameters, individual, out)
+    _check_options(patient, parameters, individual, sample, out)
     from sim.pharmacokinetics.individuals import read_individuals
     from sim.scenario.file import load_scenario
 
@@ -80,7 +84,7 @@ def pk(
     chosen = None if people is None or individual is None else people.of(individual)
     if patient is None:
         assert people is not None
-        _print_individuals(people, as_json)
+        _print_individuals(people, sample, as_json)
         return
     from sim.concentrations import assumptions, patient_profile
     from sim.plan.plan import compile_plan
@@ -102,7 +106,11 @@ def pk(
 
 
 def _check_options(
-    patient: int | None, parameters: Path | None, individual: str | None, out: Path | None
+    patient: int | None,
+    parameters: Path | None,
+    individual: str | None,
+    sample: bool,
+    out: Path | None,
 ) -> None:
     """Raise LimitError when options do not fit together."""
     from sim.errors import LimitError
@@ -113,6 +121,8 @@ def _check_options(
         )
     if patient is not None and patient < 0:
         raise LimitError(f"patient is {patient}; patients are numbered from 0")
+    if sample and (patient is not None or parameters is None):
+        raise LimitError("--sample prints the individuals of a file: give --parameters alone")
     if individual is not None and parameters is None:
         raise LimitError("--id names an individual of a file; give the file with --parameters")
     if patient is None and individual is not None:
@@ -166,12 +176,12 @@ def _check_target(target: Path, overwrite: bool) -> bool:
     return bool(there)
 
 
-def _print_individuals(people: "Individuals", as_json: bool) -> None:
+def _print_individuals(people: "Individuals", sample: bool, as_json: bool) -> None:
     """Print the law of CL/F of a file and the lines that give it to a scenario."""
     from sim.pharmacokinetics.individuals import clearance_law, scenario_lines
 
     law = clearance_law(people)
-    lines = scenario_lines(law, people.name)
+    lines = scenario_lines(law, people.name, people.cl_f_l_per_h if sample else None)
     if as_json:
         full = [one for one in people.individuals if one.kinetics is not None]
         content = {
@@ -221,8 +231,8 @@ def _law_notes(law: "ClearanceLaw") -> list[str]:
     notes = [
         "Estimates of single patients (modes, post hoc) are shrunk towards the typical patient: "
         "their SD understates the spread. A model's omega, or simulated individuals, do not.",
-        "Engines draw CL/F from the log-normal law of these two numbers; they do not sample the "
-        "individuals of the file.",
+        "CL/F is drawn from the log-normal law of these two numbers, unless the scenario has "
+        "cl_f_individuals_l_per_h too (--sample): then every patient has that of an individual.",
     ]
     if law.n == 1:
         notes.insert(0, "One individual says nothing of the spread: cl_f_sd_log is written as 0.")

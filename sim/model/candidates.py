@@ -23,7 +23,7 @@ from sim.model.elementary import (
     lowest_bit,
     normal_quantile,
 )
-from sim.model.exposure import auc_at, bsa_of, cl_f_of, frailty_of
+from sim.model.exposure import auc_at, bsa_of, cl_f_of, frailty_of, individual_cl_f
 from sim.model.jit import njit
 from sim.model.layout import MAX_CANDIDATES
 from sim.model.risk import with_frailty
@@ -59,6 +59,10 @@ def fill_latents(plan, first, uniforms, cl_f, bsa, frailty):
             w0, w1, _, _ = words_at(plan, first + i, plan.frailty_stream, 0)
             frailty[i] = frailty_of(plan, uniform_of_words(w0, w1))
     _fill_normals(plan, plan.cl_f_stream, first, uniforms, normals)
+    if plan.n_individuals > 0:
+        for i in range(cl_f.shape[0]):
+            cl_f[i] = individual_cl_f(plan, uniforms[i])
+        return
     for i in range(cl_f.shape[0]):
         cl_f[i] = cl_f_of(plan, normals[i])
 

@@ -5,7 +5,7 @@ stand in columns, and a patient run alone get the same value.
 """
 
 from sim.model.draws import latent_normal, latent_uniform
-from sim.model.elementary import exp, gamma_quantile
+from sim.model.elementary import exp, gamma_quantile, normal_quantile
 from sim.model.jit import inlined, njit
 
 
@@ -13,6 +13,13 @@ from sim.model.jit import inlined, njit
 def cl_f_of(plan, normal):
     """Return the apparent clearance [L/h] of a patient with this standard normal."""
     return plan.cl_f_typical * exp(plan.cl_f_sd_log * normal)
+
+
+@inlined
+def individual_cl_f(plan, uniform):
+    """Return the CL/F [L/h] of one of the listed individuals, the higher the uniform."""
+    # The product may round up to the number of individuals.
+    return plan.individual_cl_f[min(int(uniform * plan.n_individuals), plan.n_individuals - 1)]
 
 
 @inlined
@@ -31,7 +38,11 @@ def frailty_of(plan, uniform):
 @njit
 def draw_latents(plan, state):
     """Give the patient CL/F [L/h], body surface area [m2] and frailty from their addresses."""
-    state.cl_f = cl_f_of(plan, latent_normal(plan, state.patient, plan.cl_f_stream))
+    uniform = latent_uniform(plan, state.patient, plan.cl_f_stream)
+    if plan.n_individuals > 0:
+        state.cl_f = individual_cl_f(plan, uniform)
+    else:
+        state.cl_f = cl_f_of(plan, normal_quantile(uniform))
     state.bsa = 1.0
     if plan.per_m2:
         state.bsa = bsa_of(plan, latent_normal(plan, state.patient, plan.bsa_stream))

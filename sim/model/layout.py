@@ -18,6 +18,7 @@ MAX_RULES = 32
 MAX_CLAUSES = 96
 MAX_OPERATIONS = 192
 MAX_EXITS = 6
+MAX_INDIVIDUALS = 4_096
 MAX_STEPS = 8
 MAX_CHOICES = 4
 GRADES = 6
@@ -106,6 +107,8 @@ PLAN = np.dtype(
         # exposure
         ("cl_f_typical", _real),
         ("cl_f_sd_log", _real),
+        ("n_individuals", _integer),  # 0 = the log-normal law
+        ("individual_cl_f", _real, (MAX_INDIVIDUALS,)),  # ascending
         ("auc_per_mg", _real),  # A = auc_per_mg * mg / (CL/F), ng*h/mL per day
         ("per_m2", _integer),
         ("bsa_mean", _real),

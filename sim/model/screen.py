@@ -11,6 +11,7 @@ import numpy as np
 from sim.codes import Clock, When
 from sim.model.draws import LOW_32, PATIENT_HIGH, philox_rounds
 from sim.model.elementary import exp, normal_quantile
+from sim.model.exposure import individual_cl_f
 from sim.model.jit import njit
 from sim.model.layout import SCREEN_BINS
 from sim.model.risk import course_hazard_at, with_frailty
@@ -31,8 +32,11 @@ def _highest_clearance_uniform(bin_number):
 @njit
 def _bin_auc(plan, bin_number, level):
     """Return the highest AUC/day that a patient of a clearance bin can have at a level."""
-    z = normal_quantile(_highest_clearance_uniform(bin_number))
-    cl_f = plan.cl_f_typical * exp(plan.cl_f_sd_log * z)
+    uniform = _highest_clearance_uniform(bin_number)
+    if plan.n_individuals > 0:
+        cl_f = individual_cl_f(plan, uniform)
+    else:
+        cl_f = plan.cl_f_typical * exp(plan.cl_f_sd_log * normal_quantile(uniform))
     bsa = plan.bsa_high if plan.per_m2 else 1.0
     return plan.auc_per_mg * plan.level_mg[level] * bsa / cl_f
 

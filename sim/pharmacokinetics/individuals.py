@@ -15,6 +15,7 @@ from sim.pharmacokinetics.parameter_table import ParameterTable, Row, read_param
 from sim.scenario.nearest import nearest
 from sim.scenario.posology import Pharmacokinetics
 
+MAX_SAMPLED = 4_096
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 MISSING = ("", ".", "NA", "NaN", "nan", "NULL", "null")
 LARGEST = 1e9
@@ -106,8 +107,13 @@ def clearance_law(individuals: Individuals) -> ClearanceLaw:
     )
 
 
-def scenario_lines(law: ClearanceLaw, name: str) -> str:
-    """Return the lines of TOML that give a scenario this law of CL/F."""
+def scenario_lines(
+    law: ClearanceLaw, name: str, values_l_per_h: NDArray[np.float64] | None = None
+) -> str:
+    """Return the lines of TOML that give a scenario this law of CL/F, and these values if any.
+
+    Raises LimitError when there are fewer or more values than a scenario takes.
+    """
     spread = "0.0" if math.isnan(law.sd_log) else f"{law.sd_log:.4g}"
     title = "".join(
         character for character in name if character.isprintable() and character not in '"\\'
@@ -116,8 +122,20 @@ def scenario_lines(law: ClearanceLaw, name: str) -> str:
         "[pharmacokinetics]\n"
         f"cl_f_l_per_h = {law.typical_l_per_h:.6g}\n"
         f"cl_f_sd_log = {spread}\n"
+        f"{_sample_line(values_l_per_h)}"
         f'source = "geometric mean and SD of log of {law.n} individual CL/F, file {title}"\n'
     )
+
+
+def _sample_line(values_l_per_h: NDArray[np.float64] | None) -> str:
+    if values_l_per_h is None:
+        return ""
+    if not 2 <= len(values_l_per_h) <= MAX_SAMPLED:
+        raise LimitError(
+            f"{len(values_l_per_h)} individuals; a scenario takes 2 to {MAX_SAMPLED} to sample from"
+        )
+    listed = ", ".join(f"{value:.6g}" for value in sorted(values_l_per_h))
+    return f"cl_f_individuals_l_per_h = [{listed}]\n"
 
 
 def _values(

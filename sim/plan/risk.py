@@ -54,6 +54,9 @@ def fill_exposure(plan: Any, scenario: Scenario, streams: Streams) -> None:
     pk = scenario.pharmacokinetics
     plan.cl_f_typical = pk.cl_f_l_per_h
     plan.cl_f_sd_log = pk.cl_f_sd_log
+    if pk.cl_f_individuals_l_per_h is not None:
+        plan.n_individuals = len(pk.cl_f_individuals_l_per_h)
+        plan.individual_cl_f[: plan.n_individuals] = sorted(pk.cl_f_individuals_l_per_h)
     plan.cl_f_stream = streams.number("population/cl_f")
     plan.frailty_stream = streams.number("population/frailty")
     plan.bsa_stream = streams.number("population/bsa")

@@ -2,15 +2,17 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from statistics import fmean, stdev
 
 from sim.scenario.flaw import Case, Flaw, dose_text, doses_text
 from sim.scenario.locate import Path
-from sim.scenario.posology import Posology, Spread
+from sim.scenario.posology import Pharmacokinetics, Posology, Spread
 from sim.scenario.wording import number_text
 
 ODD_CV = 2.0
 ODD_DOSE = 10_000.0
 SAME_CLEARANCE_WITHIN = 0.01
+SAME_CLEARANCE_AS_INDIVIDUALS = 0.1
 
 
 def check_ladder(case: Case) -> Iterator[Flaw]:
@@ -87,10 +89,26 @@ def check_pharmacokinetics(case: Case) -> Iterator[Flaw]:
             message = f"clearance / bioavailability is {ratio:.4g} L/h"
             message += f" but CL/F is {pk.cl_f_l_per_h:.4g} L/h"
             yield Flaw(parts, "N07", message, severity="warning")
+    yield from _individuals(pk)
     cv = math.sqrt(math.exp(pk.cl_f_sd_log**2) - 1)
     if cv > ODD_CV:
         message = f"CL/F varies between patients with a CV of {100 * cv:.0f} %"
         yield Flaw(("pharmacokinetics", "cl_f_sd_log"), "N07", message, severity="warning")
+
+
+def _individuals(pk: Pharmacokinetics) -> Iterator[Flaw]:
+    """The typical patient is that of the individuals: readings of a table ask for it (N07)."""
+    if pk.cl_f_individuals_l_per_h is None:
+        return
+    logs = [math.log(value) for value in pk.cl_f_individuals_l_per_h]
+    typical, sd_log = math.exp(fmean(logs)), stdev(logs)
+    for key, given, found in (
+        ("cl_f_l_per_h", pk.cl_f_l_per_h, typical),
+        ("cl_f_sd_log", pk.cl_f_sd_log, sd_log),
+    ):
+        if abs(found - given) > SAME_CLEARANCE_AS_INDIVIDUALS * max(given, found):
+            message = f"{key} is {given:.4g}; of the {len(logs)} individuals it is {found:.4g}"
+            yield Flaw(("pharmacokinetics", key), "N07", message, severity="warning")
 
 
 def check_calibration(case: Case) -> Iterator[Flaw]:

@@ -71,6 +71,13 @@ class Pharmacokinetics(SourcedNoun):
     cl_f_sd_log: Annotated[float, Field(ge=0.0, le=3.0)] = Field(
         description="Standard deviation of log CL/F between patients; 0 for none."
     )
+    cl_f_individuals_l_per_h: (
+        Annotated[tuple[Positive, ...], Field(min_length=2, max_length=4096)] | None
+    ) = Field(
+        None,
+        description="Individual CL/F, for example the estimates of a population model: every "
+        "patient has one of them, all alike, in place of the log-normal law.",
+    )
     exposure: Literal["steady_state", "accumulation"] = Field(
         "steady_state",
         description="AUC/day of a cycle at steady state, or built up from earlier cycles.",
