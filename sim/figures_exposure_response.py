@@ -5,7 +5,7 @@ SVG and PNG come out byte for byte the same for the same data.
 
 import io
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import matplotlib
@@ -14,6 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
+from sim.exposure_response.design import Design, SamplingLaw
 from sim.exposure_response.endpoint_fit import Doses, EndpointFit
 from sim.exposure_response.individual_data import IndividualData
 from sim.exposure_response.observed import INTERVAL, Proportion
@@ -42,6 +43,14 @@ def draw_all(
         ):
             yield f"{name}.svg", _bytes(figure, "svg")
             yield f"{name}.png", _bytes(figure, "png")
+
+
+def draw_design(design: Design, laws: Mapping[str, SamplingLaw], doses: Doses, kind: str) -> bytes:
+    """Return Fig. 2 of models known from a printed table and a design alone, as svg or png."""
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(STYLE)  # type: ignore[arg-type]
+        return _bytes(design_curves(design, laws, doses), kind)
 
 
 def _bytes(figure: Figure, kind: str) -> bytes:
@@ -159,6 +168,33 @@ def model_curves(data: IndividualData, fits: Sequence[EndpointFit], doses: Doses
         axis.set_ylim(-0.065, 1.06 if doses is None else 1.22)
         reason = "not fitted" if one.fit is None else "no finite estimate"
         axis.set_title(_title(one) if one.estimate is not None else f"{_title(one)}: {reason}")
+        axis.set_xlabel("AUC/day, ng·h/mL per day", fontsize=8)
+        _share_axis(axis, place % columns == 0, "probability")
+    return figure
+
+
+def design_curves(design: Design, laws: Mapping[str, SamplingLaw], doses: Doses) -> Figure:
+    """Fig. 2 without data: the model of a printed table, with the band its design allows."""
+    note = (
+        f"line: logistic model through the printed probabilities; band: pointwise 95 % interval "
+        f"that {design.patients} patients of the design would give, by expected information; "
+        "dashed: typical patient's exposure at the dose; dotted line: beyond nine tenths of the "
+        "design's exposures. No patient is shown, because no individual data are public."
+    )
+    figure, panels, columns = _figure("Probability of the event by AUC/day", note, len(laws))
+    low, high = design.exposure_range()
+    most = max(1.25 * high, float(doses.exposure.max()))
+    x = np.linspace(0.0, 1.04 * most, CURVE_POINTS)
+    inside = (x >= low) & (x <= high)
+    for place, (axis, (name, law)) in enumerate(zip(panels, laws.items(), strict=True)):
+        p, below, above = np.transpose([law.probability_interval(float(auc)) for auc in x])
+        axis.fill_between(x, below, above, color=MODEL_COLOUR, alpha=0.15, linewidth=0)
+        axis.plot(x, p, color=MODEL_COLOUR, linewidth=1.2, linestyle=(0, (2, 2)))
+        axis.plot(x[inside], p[inside], color=MODEL_COLOUR, linewidth=1.8)
+        _dose_lines(axis, doses, most)
+        axis.set_xlim(0.0, 1.04 * most)
+        axis.set_ylim(-0.065, 1.22)
+        axis.set_title(name.replace("_", " "))
         axis.set_xlabel("AUC/day, ng·h/mL per day", fontsize=8)
         _share_axis(axis, place % columns == 0, "probability")
     return figure

@@ -68,7 +68,13 @@ def design(
             help="Also write the models (first SD) with their covariance, for a scenario to name."
         ),
     ] = None,
-    overwrite: Annotated[bool, flag("Replace the model file if it is there already.")] = False,
+    figure: Annotated[
+        Path | None,
+        Parameter(help="Also draw the models with their bands (first SD): FILE.png or FILE.svg."),
+    ] = None,
+    overwrite: Annotated[
+        bool, flag("Replace the model file and the figure if they are there already.")
+    ] = False,
     seed: Seed = 1,
     set_: Overrides = (),
     as_json: AsJson = False,
@@ -96,8 +102,12 @@ def design(
         raise LimitError(f"--slope-multiplier is {slope_multiplier:g}; 0 to 100 is allowed")
     found = _all_spreads(given, designs, trials, seed, divisor, slope_multiplier)
     biases = _biases(found[0], trials, seed, doses[0]) if metric and trials else []
+    if figure is not None:
+        _check_figure(figure, overwrite)
     if model is not None:
         _write_model(model, found[0], given, overwrite)
+    if figure is not None:
+        _draw(figure, found[0], given, doses)
     if as_json:
         print(json.dumps(_content(found, biases, given, doses), indent=2))
         return
@@ -287,6 +297,24 @@ def _finite(values: Mapping[str, Any]) -> dict[str, Any]:
         else value
         for key, value in values.items()
     }
+
+
+def _check_figure(path: Path, overwrite: bool) -> None:
+    from sim.errors import LimitError
+
+    if path.suffix not in (".png", ".svg"):
+        raise LimitError(f'--figure is "{path.name}"; its name must end in .png or .svg')
+    if path.exists() and not overwrite:
+        raise LimitError(f"{path.name} is there already; nothing was written. Use --overwrite")
+
+
+def _draw(path: Path, one: OneSpread, given: Given, doses: Sequence[float]) -> None:
+    from sim.exposure_response.endpoint_fit import Doses
+    from sim.figures_exposure_response import draw_design
+    from sim.folder import write_bytes
+
+    marked = Doses(tuple(doses), given.scale.auc_per_day_per_mg, "")
+    write_bytes(path, draw_design(one.design, one.laws, marked, path.suffix[1:]))
 
 
 def _write_model(path: Path, one: OneSpread, given: Given, overwrite: bool) -> None:

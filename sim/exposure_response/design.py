@@ -63,6 +63,25 @@ class Design:
         """AUC/day per mg of the typical patient: 1000 * doses / (cycle days * CL/F)."""
         return 1000.0 * len(self.dose_days) / (self.cycle_days * self.cl_f_l_per_h)
 
+    def exposure_range(self, share: float = 0.9) -> tuple[float, float]:
+        """Return AUC/day [ng*h/mL per day] between which a share of the patients is expected.
+
+        From the levels' typical exposures and the log-normal CL/F, by bisection of their mixture;
+        body surface area adds little and is left out.
+        """
+        area = self.bsa_mean_m2 if self.bsa_mean_m2 is not None else 1.0
+        typical = np.log(np.maximum(self.doses * area * self.auc_per_day_per_mg, 1e-9))
+        spread = max(self.cl_f_sd_log, 1e-9)
+        ends = []
+        for tail in (0.5 * (1.0 - share), 0.5 * (1.0 + share)):
+            low, high = float(typical.min()) - 9.0 * spread, float(typical.max()) + 9.0 * spread
+            for _ in range(100):
+                middle = 0.5 * (low + high)
+                is_below = float(norm.cdf((middle - typical) / spread).mean()) < tail
+                low, high = (middle, high) if is_below else (low, middle)
+            ends.append(math.exp(low))
+        return ends[0], ends[1]
+
     @property
     def doses(self) -> Floats:
         """Dose of every patient, group by group."""
