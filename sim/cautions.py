@@ -30,7 +30,10 @@ SELECTION = (
 
 def limits_of(scenarios: Sequence[Scenario]) -> tuple[str, ...]:
     """Return the limits of these scenarios: their own notes first, then the model's."""
-    own = {scenario.name: [*scenario.notes, *_extrapolations(scenario)] for scenario in scenarios}
+    own = {
+        scenario.name: [*scenario.notes, *_fitted(scenario), *_extrapolations(scenario)]
+        for scenario in scenarios
+    }
     texts = []
     for name, sentences in own.items():
         for text in sentences:
@@ -50,7 +53,20 @@ def limits_of(scenarios: Sequence[Scenario]) -> tuple[str, ...]:
 
 
 def _has_slope(scenario: Scenario) -> bool:
-    return any(event.probability_by_dose_mg for event in scenario.adverse_event)
+    return any(event.probability is None for event in scenario.adverse_event)
+
+
+def _fitted(scenario: Scenario) -> Iterator[str]:
+    """Models of a file were fitted to somebody else's patients: say whose."""
+    models = [(event.name, event) for event in scenario.adverse_event]
+    for name, model in models:
+        if model.fitted_model is not None:
+            source = model.source if isinstance(model.source, str) else (model.source or {})
+            where = source if isinstance(source, str) else source.get("intercept", "not stated")
+            yield (
+                f"Coefficients of {name} come from {model.fitted_model} and are applied to the "
+                f"patients of this scenario: {where}."
+            )
 
 
 def _extrapolations(scenario: Scenario) -> Iterator[str]:

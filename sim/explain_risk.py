@@ -111,8 +111,8 @@ def _sloped(scenario: Scenario, kind: AdverseEvent, cycles: str) -> Iterator[str
         and kind.drug_share is None
         and scenario.posology.start_mg > 0.0
     ):
-        start = _typical(scenario, intercept, slope, scenario.posology.start_mg)
-        share = math.log1p(-_expit(intercept)) / math.log1p(-start)
+        at_start = intercept + slope * _typical_auc(scenario, scenario.posology.start_mg)
+        share = _softplus(intercept) / _softplus(at_start)
         yield f"At the starting dose {percent(share)} of the hazard is background."
 
 
@@ -189,7 +189,13 @@ def _table(table: dict[str, float]) -> str:
 
 
 def _expit(log_odds: float) -> float:
-    return 1.0 / (1.0 + math.exp(-log_odds))
+    small = math.exp(-abs(log_odds))
+    return (1.0 if log_odds >= 0.0 else small) / (1.0 + small)
+
+
+def _softplus(log_odds: float) -> float:
+    """The cumulative hazard log(1 + e^x), also where the probability rounds to 1."""
+    return max(log_odds, 0.0) + math.log1p(math.exp(-abs(log_odds)))
 
 
 def _typical(scenario: Scenario, intercept: float, slope: float, dose_mg: float) -> float:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from sim.cautions import limits_of
 from sim.errors import ScenarioError
 from sim.explain import explain
 from sim.scenario.file import load_scenario
@@ -64,7 +65,10 @@ def test_coefficients_covariance_and_source_come_from_the_file(tmp_path: Path) -
     assert rash.uncertainty.sd_logit == pytest.approx(sd_logit, abs=0.001)  # methods 1.4
     assert rash.uncertainty.sd_slope == pytest.approx(sd_slope)
     assert isinstance(rash.source, dict)
-    assert rash.source["intercept"] == "fitted by titrasim er fit to phase1.csv"
+    where = "fitted by titrasim er fit to phase1.csv; patients: not stated"
+    assert rash.source["intercept"] == where
+    assert "probability_by_dose_mg" not in rash.source
+    assert rash.exposure_range_auc_per_day == (20.0, 400.0)
     assert not loaded.warnings
     assert tmp_path / "fits.toml" in loaded.files
 
@@ -93,6 +97,8 @@ def test_explain_shows_where_the_model_is_from_and_its_intervals(tmp_path: Path)
         ("fits.toml", "format = 1\nmodel = []", "cannot be used as a model file: model"),
         ("fits.toml", MODEL.replace("0.008", '"steep"'), "slope_per_auc_per_day"),
         ("fits.toml", MODEL.replace('"other"', '"rash"'), 'has "rash" more than once'),
+        ("fits.toml", MODEL.replace("[1.0088", "[-1.0088"), "variances must not be negative"),
+        ("fits.toml", MODEL.replace("-3.582e-3", "-0.9"), "nor the covariance larger than"),
         ("/fits.toml", MODEL, "takes a file in the scenario's folder"),
     ],
 )
@@ -100,6 +106,41 @@ def test_a_model_file_that_cannot_be_used(
     tmp_path: Path, name: str, model: str, words: str
 ) -> None:
     assert words in problems_of(written(tmp_path, name, model))
+
+
+def test_a_byte_order_mark_does_not_matter(tmp_path: Path) -> None:
+    assert not load_scenario(written(tmp_path, model="\ufeff" + MODEL.lstrip())).warnings
+
+
+def test_a_positive_covariance_keeps_its_sign(tmp_path: Path) -> None:
+    model = MODEL.replace("[1.0088, -3.582e-3, 1.558e-5]", "[1.0, 0.003, 1e-5]")
+    scenario = load_scenario(written(tmp_path, model=model)).scenario
+    rash = next(event for event in scenario.adverse_event if event.name == "rash")
+    assert rash.uncertainty is not None
+    center, sd_slope = rash.uncertainty.center_auc_per_day, rash.uncertainty.sd_slope
+    assert -center * sd_slope**2 == pytest.approx(0.003)
+    assert rash.uncertainty.sd_logit**2 + (center * sd_slope) ** 2 == pytest.approx(1.0)
+
+
+def test_exposures_beyond_the_data_are_warned_about(tmp_path: Path) -> None:
+    model = MODEL.replace("[20.0, 400.0]", "[110.0, 400.0]")
+    (problem,) = load_scenario(written(tmp_path, model=model)).warnings
+    assert problem.code == "D08"
+    assert "exposure at 3 mg is outside the 110-400 ng*h/mL per day" in problem.message
+
+
+def test_whose_data_is_said_with_every_result(tmp_path: Path) -> None:
+    model = MODEL.replace("events = 7", 'events = 7\npopulation = "relapsed myeloma"', 1)
+    loaded = load_scenario(written(tmp_path, model=model))
+    (text,) = [text for text in limits_of([loaded.scenario]) if "fits.toml" in text]
+    assert text.endswith("to phase1.csv; patients: relapsed myeloma.")
+
+
+def test_explain_takes_a_model_whose_probability_rounds_to_one(tmp_path: Path) -> None:
+    model = MODEL.replace("0.008", "9.0").replace("[20.0, 400.0]", "[0.0, 400.0]")
+    assert "of the hazard is background" in explain(
+        load_scenario(written(tmp_path, model=model)).scenario
+    )
 
 
 def test_a_link_out_of_the_folder_is_not_followed(tmp_path: Path) -> None:

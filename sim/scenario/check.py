@@ -16,6 +16,7 @@ from sim.scenario.check_risk import (
     check_benefit,
     check_durations,
     check_exits,
+    check_exposure_ranges,
     check_exposure_response,
     check_extrapolation,
     check_onsets,
@@ -65,6 +66,10 @@ CHECKS: tuple[tuple[tuple[str, ...], Check], ...] = (
     (("adverse_event",), check_durations),
     (("adverse_event", "posology"), check_onsets),
     (("clinical_benefit",), check_benefit),
+    (
+        ("adverse_event", "clinical_benefit", "posology", "pharmacokinetics", "population"),
+        check_exposure_ranges,
+    ),
     (("exit",), check_exits),
     (("adverse_event", "exit", "rule"), check_names),
     (("rule",), check_rule_keys),

@@ -12,6 +12,7 @@ from sim.scenario.risk import (
     PiecewiseWeights,
     TriangularOnset,
 )
+from sim.scenario.scenario import Scenario
 from sim.scenario.wording import number_text
 
 SUM_TOLERANCE = 1e-9
@@ -119,6 +120,43 @@ def check_extrapolation(case: Case) -> Iterator[Flaw]:
             message += " that these parameters were estimated on"
             at: Path = ("posology", "levels_mg", index)
             yield Flaw(at, "D08", message, severity="warning")
+
+
+def check_exposure_ranges(case: Case) -> Iterator[Flaw]:
+    """Exposures outside the range that coefficients were estimated on (D08, N02)."""
+    scenario = case.scenario
+    models: list[tuple[Path, AdverseEvent | ClinicalBenefit, str]] = [
+        (("adverse_event", index), event, event.name)
+        for index, event in enumerate(scenario.adverse_event)
+    ]
+    if scenario.clinical_benefit is not None:
+        models.append((("clinical_benefit",), scenario.clinical_benefit, "clinical_benefit"))
+    for at, model, name in models:
+        if model.exposure_range_auc_per_day is None:
+            continue
+        low, high = model.exposure_range_auc_per_day
+        key: Path = (*at, "exposure_range_auc_per_day")
+        if low >= high:
+            span = f"{number_text(low)} to {number_text(high)}"
+            yield Flaw(key, "N02", f"the range must increase: {span}")
+            continue
+        outside = [
+            dose_text(case, level)
+            for level in scenario.posology.levels_mg
+            if level > 0 and not low <= _typical_auc(scenario, level) <= high
+        ]
+        if outside:
+            span = f"{number_text(round(low, 1))}-{number_text(round(high, 1))} ng*h/mL per day"
+            message = f"the typical patient's exposure at {', '.join(outside)} is outside the "
+            message += f"{span} that the model of {name} was estimated on"
+            yield Flaw(key, "D08", message, severity="warning")
+
+
+def _typical_auc(scenario: Scenario, level: float) -> float:
+    posology, area = scenario.posology, scenario.population.bsa_m2
+    per_m2 = area.mean if posology.unit == "mg/m2" and area is not None else 1.0
+    doses = len(posology.dose_days) / posology.cycle_length_days
+    return 1000.0 * doses * level * per_m2 / scenario.pharmacokinetics.cl_f_l_per_h
 
 
 def _ways(event: AdverseEvent, at: Path) -> Iterator[Flaw]:

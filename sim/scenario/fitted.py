@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from sim.errors import Problem, quoted
 from sim.scenario.library import library_folder
@@ -21,7 +21,7 @@ from sim.scenario.noun import Name, Noun, Number, Text
 
 SURELY_MEANT = 0.75
 WITHOUT_SOURCE = ("source", "name", "label", "class", "fitted_model")
-FILLED = ("intercept", "slope_per_auc_per_day", "uncertainty")
+FILLED = ("intercept", "slope_per_auc_per_day", "uncertainty", "exposure_range_auc_per_day")
 
 
 class FittedModel(Noun):
@@ -38,7 +38,24 @@ class FittedModel(Noun):
     )
     exposure_unit: Literal["ng*h/mL per day"] = "ng*h/mL per day"
     exposure_range: tuple[float, float] | None = None
+    population: Text = Field("", description="Whose data these are.")
     source: Text
+
+    @model_validator(mode="after")
+    def _has_a_covariance(self) -> "FittedModel":
+        if self.covariance is not None:
+            intercept, both, slope = self.covariance
+            if intercept < 0.0 or slope < 0.0 or both * both > intercept * slope * (1.0 + 1e-9):
+                raise ValueError(
+                    "covariance: variances must not be negative, nor the covariance larger than "
+                    "they allow"
+                )
+        return self
+
+    @property
+    def origin(self) -> str:
+        """The source, with whose data it was."""
+        return f"{self.source}; patients: {self.population or 'not stated'}"
 
 
 class ModelFile(Noun):
@@ -87,7 +104,7 @@ def fill_fitted(merged: Merged, folder: Path) -> Fitting:
 def read_model_file(file: Path) -> ModelFile:
     """Return a model file; raise ValueError with one line that says what is wrong with it."""
     try:
-        table = tomllib.loads(file.read_text("utf-8"))
+        table = tomllib.loads(file.read_text("utf-8-sig"))
     except UnicodeDecodeError:
         raise ValueError("this is not UTF-8 text") from None
     except tomllib.TOMLDecodeError as error:
@@ -95,9 +112,18 @@ def read_model_file(file: Path) -> ModelFile:
     try:
         return ModelFile.model_validate(_tuples(table))
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(step) for step in first["loc"])
-        raise ValueError(f"{where}: {first['msg']}") from None
+        faults = [
+            ": ".join(
+                part
+                for part in (
+                    ".".join(str(step) for step in found["loc"]),
+                    found["msg"].removeprefix("Value error, "),
+                )
+                if part
+            )
+            for found in error.errors()
+        ]
+        raise ValueError("; ".join(faults)) from None
 
 
 def coefficient_uncertainty(covariance: tuple[float, float, float]) -> dict[str, Any]:
@@ -106,13 +132,7 @@ def coefficient_uncertainty(covariance: tuple[float, float, float]) -> dict[str,
     x0 = -cov / var(slope); var(logit at x0) = var(intercept) - cov^2 / var(slope).
     """
     intercept, both, slope = covariance
-    if slope <= 0.0:
-        return {
-            "center_auc_per_day": 0.0,
-            "sd_logit": math.sqrt(max(intercept, 0.0)),
-            "sd_slope": 0.0,
-        }
-    center = max(-both / slope, 0.0)
+    center = -both / slope if slope > 0.0 else 0.0
     variance = intercept + 2.0 * center * both + center * center * slope
     return {
         "center_auc_per_day": center,
@@ -180,10 +200,12 @@ def _fill(
         "intercept": model.intercept,
         "slope_per_auc_per_day": model.slope_per_auc_per_day,
     }
+    if model.exposure_range is not None:
+        filled["exposure_range_auc_per_day"] = list(model.exposure_range)
     if model.covariance is not None:
         filled["uncertainty"] = {
             **coefficient_uncertainty(model.covariance),
-            "source": model.source,
+            "source": model.origin,
         }
     for key, value in filled.items():
         entry[key] = value
@@ -206,8 +228,8 @@ def _fill_source(
         for key in others:
             merged.keys[(*path, "source", key)] = merged.key_place((*path, "source"))
     if isinstance(source, dict):
-        coefficients = ("intercept", "slope_per_auc_per_day")
-        entry["source"] = {**dict.fromkeys(coefficients, model.source), **source}
+        coefficients = ("intercept", "slope_per_auc_per_day", "exposure_range_auc_per_day")
+        entry["source"] = {**source, **dict.fromkeys(coefficients, model.origin)}
 
 
 def _tuples(value: Any) -> Any:

@@ -138,9 +138,17 @@ def drop_alternatives(kind: str, entry: dict[str, Any], given: set[str]) -> None
             for other in ways:
                 if other is not way and not given & set(other):
                     for key in other:
-                        entry.pop(key, None)
+                        _drop(entry, key)
     if kind != "rule" and any(given & set(way) for way in ways) and "uncertainty" not in given:
         entry.pop("uncertainty", None)  # it belongs to the coefficients that are replaced
+
+
+def _drop(entry: dict[str, Any], key: str) -> None:
+    """Take a key out of an entry, and what the entry says of its source."""
+    entry.pop(key, None)
+    source = entry.get("source")
+    if isinstance(source, dict) and key in source:
+        entry["source"] = {name: text for name, text in source.items() if name != key}
 
 
 def entry_name(kind: str, entry: Any) -> str | None:

@@ -12,6 +12,7 @@ from sim.scenario.noun import (
     Days,
     Grade,
     Name,
+    NotNegative,
     Noun,
     Number,
     OpenProbability,
@@ -24,6 +25,7 @@ from sim.scenario.uncertainty import CoefficientUncertainty
 
 AdverseEventClass = Literal["hematologic", "non_hematologic"]
 Recurrence = Literal["after_recovery", "next_cycle", "never"]
+ExposureRange = tuple[NotNegative, NotNegative] | None
 FittedModelName = Annotated[str, Field(max_length=300)] | None
 ProbabilityByDose = Annotated[dict[str, OpenProbability], Field(min_length=2, max_length=12)]
 
@@ -162,6 +164,9 @@ class AdverseEvent(SourcedNoun):
     uncertainty: CoefficientUncertainty | None = Field(
         None, description="Of intercept and slope; needs a slope."
     )
+    exposure_range_auc_per_day: ExposureRange = Field(
+        None, description="Exposures that intercept and slope were estimated on."
+    )
     probability: OpenProbability | None = Field(
         None, description="Course probability without a slope, the same at every dose above 0."
     )
@@ -201,6 +206,9 @@ class ClinicalBenefit(SourcedNoun):
         None, description="As for an adverse event; NAME defaults to clinical_benefit."
     )
     uncertainty: CoefficientUncertainty | None = Field(None, description="Of intercept and slope.")
+    exposure_range_auc_per_day: ExposureRange = Field(
+        None, description="Exposures that intercept and slope were estimated on."
+    )
     window_days: Days = Field(336, description="Window over which AUC/day is averaged.")
 
 

@@ -15,7 +15,7 @@ ParameterPath = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.\-]+$", max_length=2
 class CoefficientUncertainty(SourcedNoun):
     """Independent normal errors of the log-odds at a central exposure and of the slope."""
 
-    center_auc_per_day: NotNegative = Field(
+    center_auc_per_day: Number = Field(
         description="Exposure at which log-odds and slope are uncorrelated, -cov / var(slope)."
     )
     sd_logit: NotNegative = Field(description="Standard error of the log-odds there.")
