@@ -12,7 +12,8 @@ import pytest
 
 from sim.cli.main import main
 
-COMMANDS = ("scenarios", "check", "explain", "run", "compare", "diary", "calibrate", "schema")
+COMMANDS = ("scenarios", "check", "explain", "run", "compare", "diary", "pk", "calibrate", "schema")
+WORKBENCH = ("fit", "table", "design", "calibrate", "draws", "trial")
 ROOT = Path(__file__).resolve().parent.parent
 HEAVY = ("numpy", "pandas", "numba", "matplotlib", "pyarrow", "scipy", "simpy")
 
@@ -37,6 +38,17 @@ def test_help_says_what_comes_of_a_command(command, capsys):
     assert "Try:" in text or command == "scenarios"
     # No Python types, no parser leftovers.
     assert not re.search(r"\bNone\b|<class|\[default: \(\)\]|False", text)
+
+
+@pytest.mark.parametrize("command", WORKBENCH)
+def test_help_of_the_workbench(command, capsys):
+    assert main(["er", command, "--help"]) == 0
+    text = capsys.readouterr().out
+    assert f"titrasim er {command}" in text
+    assert "Try:" in text
+    assert not re.search(r"\bNone\b|<class|\[default: \(\)\]|False", text)
+    assert main(["er", "--help"]) == 0
+    assert f" {command} " in capsys.readouterr().out
 
 
 def test_help_lists_every_command(capsys):

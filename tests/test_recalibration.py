@@ -113,7 +113,9 @@ def test_command_writes_tables_that_open_elsewhere(
     assert {"parameter", "mean", "sd", "at_limit"} <= set(pd.read_csv(out / "parameters.csv"))
     assert "parameter_sd" in pd.read_csv(out / "outcomes.csv").columns
     first = (out / "outcomes.csv").read_bytes()
-    assert main([*call, "--out", str(out), "--json"]) == 0
+    assert main([*call, "--out", str(out)]) == 3
+    assert "already holds draws" in capsys.readouterr().err
+    assert main([*call, "--out", str(out), "--overwrite", "--json"]) == 0
     assert (out / "outcomes.csv").read_bytes() == first
     assert set(json.loads(capsys.readouterr().out)) == {"parameters", "outcomes"}
 
@@ -121,3 +123,37 @@ def test_command_writes_tables_that_open_elsewhere(
 def test_command_refuses_a_scenario_without_uncertainty(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["er", "draws", "ixazomib-minimal"]) == 2
     assert "says of no parameter how uncertain it is" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        ("--draws 0", 2, "draws is 0; it must be from 1 to"),
+        ("--draws -3", 2, "draws is -3; it must be from 1 to"),
+        ("--draws 2 --patients -5", 2, "patients is -5; at least 1 is needed"),
+        ("--draws 2 --seed -1", 2, "seed is -1"),
+        ("--draws 2 --out here.txt", 3, "this is not a folder; nothing was written"),
+        (
+            "--draws 2 --out full --overwrite",
+            3,
+            "the folder holds files of other origin (mine.csv)",
+        ),
+    ],
+)
+def test_what_cannot_be_is_said_before_anything_is_drawn(
+    words: str,
+    code: int,
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("here.txt").write_text("mine")
+    Path("full").mkdir()
+    Path("full/mine.csv").write_text("mine")
+    assert main(["er", "draws", "ixazomib-maintenance", *words.split()]) == code
+    captured = capsys.readouterr()
+    assert message in captured.err
+    assert captured.out == ""
+    assert Path("full/mine.csv").read_text() == "mine"

@@ -6,8 +6,9 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from sim.cli.options import AsJson, Overrides, ScenarioName, Seed, number
+from sim.cli.options import AsJson, Overrides, ScenarioName, Seed, flag, number
 
+FILES = ("parameters.csv", "draws.csv", "outcomes.csv")
 HEADLINES = (
     "escalated",
     "discontinued:adverse_event",
@@ -36,6 +37,9 @@ def draws(
         Path | None,
         Parameter(help="Folder for draws.csv, parameters.csv and, with --patients, outcomes.csv."),
     ] = None,
+    overwrite: Annotated[
+        bool, flag("Replace the tables of an earlier call in the folder.")
+    ] = False,
     set_: Overrides = (),
     as_json: AsJson = False,
 ) -> None:
@@ -53,6 +57,9 @@ def draws(
     from sim.scenario.file import load_scenario
     from sim.uncertainty import ParameterDraws, describe, table_of
 
+    _check_numbers(draws, patients)
+    if out is not None:
+        _check_target(out, overwrite)
     made = ParameterDraws(load_scenario(scenario, set_).scenario, seed)
     found = []
     with progress_bar(draws, "draws") as advance:
@@ -79,10 +86,48 @@ def draws(
         print(f"\nTables: {out}")
 
 
+def _check_numbers(draws: int, patients: int) -> None:
+    from sim.errors import LimitError
+    from sim.plan.plan import check_patients
+    from sim.uncertainty import MAX_DRAWS
+
+    if not 1 <= draws <= MAX_DRAWS:
+        raise LimitError(f"draws is {draws}; it must be from 1 to {MAX_DRAWS}")
+    if patients != 0:
+        check_patients(0, patients)
+
+
+def _check_target(out: Path, overwrite: bool) -> None:
+    """Refuse, before anything is drawn, a folder that would not take the tables."""
+    from sim.folder import FolderError, shown
+
+    name = shown(out)
+    if not out.is_symlink() and not out.exists():
+        return
+    if not out.is_dir():
+        raise FolderError(f"{name}: error[F02]: this is not a folder; nothing was written")
+    there = sorted(path.name for path in out.iterdir())
+    strangers = [one for one in there if one not in FILES]
+    if strangers:
+        raise FolderError(
+            f"{name}: error[Q02]: the folder holds files of other origin ({strangers[0]}); nothing "
+            "was written. Choose another folder with --out"
+        )
+    if there and not overwrite:
+        raise FolderError(
+            f"{name}: error[Q02]: this folder already holds draws; nothing was written. Use "
+            "--overwrite to replace them, or choose another folder with --out"
+        )
+
+
 def _write(out: Path, tables: dict[str, Any]) -> None:
-    out.mkdir(parents=True, exist_ok=True)
-    for name, table in tables.items():
-        table.to_csv(out / f"{name}.csv", index=False, lineterminator="\n")
+    """Write the tables; the folder appears whole or not at all."""
+    from sim.folder import whole_folder, write_bytes
+    from sim.results import csv_bytes
+
+    with whole_folder(out, out.exists()) as folder:
+        for name, table in tables.items():
+            write_bytes(folder / f"{name}.csv", csv_bytes(table))
 
 
 def _records(table: Any) -> Any:
