@@ -54,8 +54,18 @@ class Solution:
 
 
 def calibration_setting(scenario: Scenario, multiplier: float) -> Scenario:
-    """Return the scenario at the fixed dose, with one other exit, for the stated cycles."""
+    """Return the scenario at the fixed dose, with one other exit, for the stated cycles.
+
+    Without the multipliers of the setting: the patients counted are not those they are for.
+    """
     calibration = _calibration_of(scenario)
+    if calibration.dose_mg not in scenario.posology.levels_mg:
+        levels = ", ".join(f"{level:g}" for level in scenario.posology.levels_mg)
+        raise LimitError(
+            f"{scenario.name}: calibration.dose_mg is {calibration.dose_mg:g}, which is no dose "
+            f"level ({levels}); calibrate a scenario that has it, or set "
+            "uncertainty.calibration_counts = false for draws without"
+        )
     return scenario.model_copy(
         update={
             "posology": scenario.posology.model_copy(
@@ -72,6 +82,10 @@ def calibration_setting(scenario: Scenario, multiplier: float) -> Scenario:
                     source=None,
                 ),
             ),
+            "adverse_event": tuple(
+                event.model_copy(update={"setting_multiplier": 1.0})
+                for event in scenario.adverse_event
+            ),
             "rule": tuple(rule for rule in scenario.rule if not raises_dose(scenario, rule)),
             "calibration": calibration.model_copy(update={"multiplier": multiplier}),
             "outcomes": scenario.outcomes.model_copy(update={"titration_success_cycles": ()}),
@@ -85,10 +99,12 @@ def _calibration_of(scenario: Scenario) -> Calibration:
     return scenario.calibration
 
 
-def stops_at(scenario: Scenario, multiplier: float, patients: int, seed: int) -> Stops:
+def stops_at(
+    scenario: Scenario, multiplier: float, patients: int, seed: int, parameter_draw: int = 0
+) -> Stops:
     """Simulate the calibration setting and return the AE discontinuations by route."""
     calibration = _calibration_of(scenario)
-    plan = compile_plan(calibration_setting(scenario, multiplier), seed)
+    plan = compile_plan(calibration_setting(scenario, multiplier), seed, parameter_draw)
     total, early = 0, 0
     routes = np.zeros(len(Route), np.int64)
     for outcomes in outcome_blocks(plan, 0, patients):
@@ -150,23 +166,30 @@ def calibrate(
     )
 
 
+def highest_multiplier(scenario: Scenario) -> float:
+    """Return the multiplier at which the largest ratio of a rule becomes a certainty."""
+    ratios = [rule.probability_ratio for rule in scenario.rule if rule.probability_ratio]
+    return min(1.0, 1.0 / max(ratios, default=1.0))
+
+
 def multiplier_for(
-    scenario: Scenario, target: float, patients: int, seed: int
+    scenario: Scenario, target: float, patients: int, seed: int, parameter_draw: int
 ) -> tuple[float, bool]:
     """Return the multiplier that stops a share of the patients, and whether it can.
 
-    Where even 0 or 1 does not reach the share, that end is returned. By the secant method kept
-    within a bracket, with the same luck at every step, to within half a patient or so.
+    Where not even 0, or the highest that keeps the ratios of the rules, reaches the share, that
+    end is returned. By the secant method kept within a bracket, with the same luck at every step,
+    to within half a patient or so; a parameter draw has patients of its own.
     """
 
     def gap(multiplier: float) -> float:
-        return stops_at(scenario, multiplier, patients, seed).total - target
+        return stops_at(scenario, multiplier, patients, seed, parameter_draw).total - target
 
-    low, high = NEARLY_ZERO, 1.0
+    low, high = NEARLY_ZERO, highest_multiplier(scenario)
     gap_low, gap_high = gap(low), gap(high)
     if gap_low >= 0.0 or gap_high <= 0.0:
         return (low if gap_low >= 0.0 else high), False
-    middle = _calibration_of(scenario).multiplier
+    middle = min(_calibration_of(scenario).multiplier, 0.5 * (low + high))
     for _ in range(STEPS):
         gap_middle = gap(middle)
         if abs(gap_middle) * patients < 1.0 or high - low < 1e-6:

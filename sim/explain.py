@@ -297,6 +297,9 @@ def _outcomes(scenario: Scenario) -> list[str]:
 def _uncertainty(scenario: Scenario) -> list[str]:
     uncertainty = scenario.uncertainty
     kinds = [event.name for event in scenario.adverse_event if event.uncertainty is not None]
+    benefit = scenario.clinical_benefit
+    if benefit is not None and benefit.uncertainty is not None:
+        kinds.append("clinical benefit")
     lines: list[str] = []
     if kinds:
         lines.append(
@@ -307,8 +310,8 @@ def _uncertainty(scenario: Scenario) -> list[str]:
         lines += [f"{law.path}: {law_words(law)}.", source_line(law, "  ")]
     if uncertainty is not None and uncertainty.calibration_counts:
         lines.append(
-            "The counts of the calibration: drawn from their Beta laws, and the multiplier and the "
-            "early share of the hazard solved anew in every draw."
+            "The counts of the calibration: drawn from their Beta laws, and the multiplier (with "
+            "piecewise weights the early share of the hazard too) solved anew in every draw."
         )
     if lines:
         lines.append(

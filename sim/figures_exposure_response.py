@@ -16,7 +16,7 @@ from matplotlib.ticker import PercentFormatter
 
 from sim.exposure_response.design import Design, SamplingLaw
 from sim.exposure_response.endpoint_fit import Doses, EndpointFit
-from sim.exposure_response.individual_data import IndividualData
+from sim.exposure_response.individual_data import NOT_STATED, IndividualData
 from sim.exposure_response.observed import INTERVAL, Proportion
 from sim.figures import ARM_COLOURS, LEVEL_COLOURS, STYLE
 
@@ -25,6 +25,7 @@ FIGURES = tuple(f"{name}.{kind}" for name in (OBSERVED, CURVES) for kind in ("sv
 PANEL_WIDTH, PANEL_HEIGHT = 3.4, 2.9
 COLUMNS_AT_MOST = 3
 CURVE_POINTS = 241
+TICKS_AT_MOST = 2000
 GREY = "#555555"
 MEDIAN_COLOURS = (LEVEL_COLOURS[1], LEVEL_COLOURS[3])
 MODEL_COLOUR, POINT_COLOUR, DOSE_COLOUR = ARM_COLOURS[0], ARM_COLOURS[1], ARM_COLOURS[2]
@@ -82,13 +83,18 @@ def _title(one: EndpointFit) -> str:
     return textwrap.shorten(f"{one.title} ({int(one.event.sum())}/{len(one.event)})", 42)
 
 
+def _population(data: IndividualData) -> str:
+    """Return a sentence for a note; empty where the population is not stated."""
+    return "" if data.population == NOT_STATED else f" Population: {data.population}."
+
+
 def observed_proportions(data: IndividualData, fits: Sequence[EndpointFit]) -> Figure:
     """Fig. 1: proportions about the median exposure and by quantile, n/N at the bars."""
     note = (
         f"{data.file}; bars: observed share, lines: 95 % {INTERVAL} interval, n/N above; halves: "
         f"at or below the median of {data.columns.exposure} and above it; Q: quantile groups. "
         "A patient at a limit counts in the lower group."
-    )
+    ) + _population(data)
     title = "Observed share of patients with the event, by exposure"
     figure, panels, columns = _figure(title, note, len(fits))
     for place, (axis, one) in enumerate(zip(panels, fits, strict=True)):
@@ -153,8 +159,12 @@ def model_curves(data: IndividualData, fits: Sequence[EndpointFit], doses: Doses
     )
     if doses is not None:
         note += "; dashed: typical patient's exposure at the dose"
+    if any(one.estimate is not None and one.estimate.method == "firth" for one in fits):
+        note += "; Firth's slope with the FLIC intercept, at which predicted events are observed"
+    if any(_every(one) > 1 for one in fits):
+        note += f"; above {TICKS_AT_MOST} patients only some have a tick"
     title = f"Probability of the event by {data.columns.exposure}"
-    figure, panels, columns = _figure(title, note + ".", len(fits))
+    figure, panels, columns = _figure(title, note + "." + _population(data), len(fits))
     most = float(data.exposure.max())
     if doses is not None:
         most = max(most, float(doses.exposure.max()))
@@ -224,9 +234,17 @@ def _points(axis: Any, parts: Sequence[Proportion]) -> None:
     )
 
 
+def _every(one: EndpointFit) -> int:
+    """Return 1 where every patient has a tick, k where every k-th by exposure has."""
+    return -(-len(one.exposure) // TICKS_AT_MOST)
+
+
 def _rug(axis: Any, one: EndpointFit) -> None:
+    every = _every(one)
     for value, low, high in ((1.0, 1.01, 1.045), (0.0, -0.05, -0.015)):
         x = one.exposure[one.event == value]
+        if every > 1:
+            x = np.unique(np.append(np.sort(x)[::every], x[x == x.max(initial=0.0)]))
         axis.vlines(x, low, high, color=GREY, linewidth=0.7, alpha=0.8)
 
 

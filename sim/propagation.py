@@ -7,9 +7,11 @@ known for each draw and taken out (O'Hagan, Stevenson and Madan, Stat Med 2007;2
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from sim.plan.plan import compile_plan
 from sim.summary import summarize
@@ -25,10 +27,13 @@ def propagate(
     patients: int,
     progress: Callable[[int], None] | None = None,
 ) -> pd.DataFrame:
-    """Return a row per endpoint and cycle: mean over draws, parameter SD, 95 % range, MC error.
+    """Return a row per endpoint and cycle: mean over draws, parameter SD and 95 % range.
 
-    low and high are the 2.5 and 97.5 percentiles of the draws' estimates drawn towards their
-    mean by the share of the spread that is Monte Carlo error. mcse is that of the mean.
+    The range is that of the draws' estimates drawn towards their mean by the share of the spread
+    that is Monte Carlo error. mean_se and parameter_sd_se are the errors that a finite number of
+    draws and patients leaves. Where the spread is no larger than Monte Carlo error is_resolved is
+    false and there is no SD and no range: more patients or draws are needed. n_draws counts the
+    draws in which there was anything to divide by.
     """
     estimates, variances, keys = [], [], pd.DataFrame()
     for draw in draws:
@@ -40,26 +45,54 @@ def propagate(
         variances.append(summary["mcse"].to_numpy(float) ** 2)
         if progress is not None:
             progress(1)
-    table = keys.copy()
-    spread = [
-        _spread(column, noise)
+    spreads = [
+        spread_of(column, noise)
         for column, noise in zip(np.transpose(estimates), np.transpose(variances), strict=True)
     ]
-    for place, name in enumerate(("mean", "parameter_sd", "low", "high", "mcse")):
-        table[name] = [row[place] for row in spread]
-    table["draws"] = len(draws)
+    table = pd.concat([keys, pd.DataFrame([asdict(one) for one in spreads])], axis=1)
     table["patients_per_draw"] = patients
     return table
 
 
-def _spread(estimates: np.ndarray, noise: np.ndarray) -> tuple[float, float, float, float, float]:
+@dataclass(frozen=True)
+class Spread:
+    """What the estimates of many draws say of one outcome."""
+
+    mean: float
+    mean_se: float
+    parameter_sd: float
+    parameter_sd_se: float
+    low: float
+    high: float
+    is_resolved: bool
+    n_draws: int
+
+
+def spread_of(estimates: NDArray[np.float64], noise: NDArray[np.float64]) -> Spread:
+    """Return the spread of estimates (draws,) whose Monte Carlo variances are known (draws,).
+
+    parameter_sd_se is that of a variance of normal draws, by the delta method.
+    """
     known = ~np.isnan(estimates)
     values, noise = estimates[known], noise[known]
-    if len(values) < 2:
-        return math.nan, math.nan, math.nan, math.nan, math.nan
-    mean, total = float(values.mean()), float(values.var(ddof=1))
-    luck = float(noise.mean())
-    parameter = max(total - luck, 0.0)
-    shrink = math.sqrt(parameter / total) if total > 0.0 else 0.0
-    low, high = mean + shrink * (np.quantile(values, [0.025, 0.975]) - mean)
-    return mean, math.sqrt(parameter), float(low), float(high), math.sqrt(luck / len(values))
+    n = len(values)
+    if n == 0:
+        return _unresolved(math.nan, math.nan, 0)
+    mean = float(values.mean())
+    if n == 1:
+        return _unresolved(mean, math.nan, 1)
+    total = float(values.var(ddof=1))
+    mean_se = math.sqrt(total / n)
+    if total == 0.0:
+        return Spread(mean, mean_se, 0.0, 0.0, mean, mean, True, n)
+    parameter = total - float(noise.mean())
+    if parameter <= 0.0:
+        return _unresolved(mean, mean_se, n)
+    sd = math.sqrt(parameter)
+    low, high = mean + math.sqrt(parameter / total) * (np.quantile(values, [0.025, 0.975]) - mean)
+    sd_se = total / (sd * math.sqrt(2.0 * (n - 1)))
+    return Spread(mean, mean_se, sd, sd_se, float(low), float(high), True, n)
+
+
+def _unresolved(mean: float, mean_se: float, n: int) -> Spread:
+    return Spread(mean, mean_se, math.nan, math.nan, math.nan, math.nan, False, n)

@@ -27,15 +27,19 @@ from sim.exposure_response.published import (
 from sim.plan.risk import auc_per_mg, coefficients_of
 from sim.scenario.merge import NAME_KEYS
 from sim.scenario.noun import ASSUMED, SourcedNoun
+from sim.scenario.parameter import value_at
 from sim.scenario.posology import Outcomes
 from sim.scenario.reference import unit_of
 from sim.scenario.risk import AdverseEvent, ClinicalBenefit
 from sim.scenario.scenario import Scenario
+from sim.scenario.uncertainty import BetaLaw, NormalLaw, ParameterLaw, UniformLaw
+from sim.uncertainty import beta_quantile
 
 NORMAL_95 = 1.959964
 SLOPE_UNIT = "1/(ng·h/mL per day)"
 ROUNDING = "rounding of the printed probabilities"
 SAMPLING = "95 % by the standard errors"
+BETA = "95 %, Beta law of the count"
 NO_SOURCE = "no source given"
 LISTED_AT_MOST = 64
 REPORTED = "a choice of what is reported"
@@ -62,7 +66,7 @@ class Entry:
 
 def register(scenario: Scenario) -> list[Entry]:
     """Return the register of a scenario, in the order of its file."""
-    return list(_table(scenario, scenario, ""))
+    return [*_table(scenario, scenario, ""), *_laws(scenario), *_counts(scenario)]
 
 
 def register_table(scenario: Scenario) -> pd.DataFrame:
@@ -95,6 +99,50 @@ def _table(scenario: Scenario, table: BaseModel, path: str) -> Iterator[Entry]:
             yield from _numbers(table, name, value, at)
     if isinstance(table, AdverseEvent | ClinicalBenefit):
         yield from _model(scenario, table, path)
+
+
+def _laws(scenario: Scenario) -> Iterator[Entry]:
+    """The laws of single numbers: what they may be, and who says so."""
+    for law in scenario.uncertainty.parameter if scenario.uncertainty is not None else ():
+        center = value_at(scenario, law.path)
+        low, high = _range_of(law, center)
+        source = law.source if isinstance(law.source, str) else NO_SOURCE
+        unit = unit_of(law.path.split(".")[-1])
+        interval = f"95 % of the parameter draws, {law.law.replace('_', '-')} law"
+        yield Entry(law.path, f"{center:.12g}", unit, low, high, interval, source)
+
+
+def _range_of(law: ParameterLaw, center: float) -> tuple[float, float]:
+    if isinstance(law, UniformLaw):
+        margin = 0.025 * (law.high - law.low)
+        return law.low + margin, law.high - margin
+    if isinstance(law, BetaLaw):
+        return tuple(beta_quantile(law.events, law.patients, u) for u in (0.025, 0.975))  # type: ignore[return-value]
+    if isinstance(law, NormalLaw):
+        ends = [center - NORMAL_95 * law.sd, center + NORMAL_95 * law.sd]
+    else:
+        ends = [center * math.exp(sign * NORMAL_95 * law.sd_log) for sign in (-1.0, 1.0)]
+    low = -math.inf if law.low is None else law.low
+    high = math.inf if law.high is None else law.high
+    return min(max(ends[0], low), high), min(max(ends[1], low), high)
+
+
+def _counts(scenario: Scenario) -> Iterator[Entry]:
+    """The shares that the counts of the calibration tell of."""
+    calibration = scenario.calibration
+    if calibration is None:
+        return
+    pairs = [("stopped_share", calibration.stopped_patients, calibration.patients)]
+    if calibration.early_stopped_patients is not None:
+        early, stopped = calibration.early_stopped_patients, calibration.stopped_patients
+        pairs.append(("early_share", early, stopped))
+    for name, events, patients in pairs:
+        low, high = (beta_quantile(events, patients, u) for u in (0.025, 0.975))
+        key = "stopped_patients" if name == "stopped_share" else "early_stopped_patients"
+        text, source = f"{events / patients:.4g}", _source(calibration, key)
+        yield Entry(
+            f"calibration.{name}", text, "", low, high, "95 %, Beta law of the count", source
+        )
 
 
 def _is_list_of_tables(value: Any) -> bool:

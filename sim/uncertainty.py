@@ -28,6 +28,7 @@ from sim.scenario.uncertainty import BetaLaw, LogNormalLaw, NormalLaw, Parameter
 LOW_32 = 0xFFFFFFFF
 MAX_DRAWS = 1_000_000
 SOLVED = (MULTIPLIER, EARLY_SHARE)
+SMALLEST, LARGEST = 1e-9, 1e9
 SLOPE_BELOW_0 = "slope below 0"
 
 
@@ -64,7 +65,7 @@ class ParameterDraws:
         if scenario.uncertainty is not None:
             self._laws = scenario.uncertainty.parameter
             self._counts = scenario.uncertainty.calibration_counts
-        if not self._laws and not self._counts and not self._uncertain():
+        if not self._laws and not self._counts and not _uncertain(scenario):
             raise LimitError(
                 f"{scenario.name} says of no parameter how uncertain it is; give [uncertainty], or "
                 '"uncertainty" of an adverse event'
@@ -77,7 +78,7 @@ class ParameterDraws:
         made = _Drawing(self.scenario)
         for law in self._laws:
             self._draw_number(made, law, number)
-        for name, model in self._uncertain():
+        for name, model in _uncertain(made.scenario):
             self._draw_coefficients(made, name, model, number)
         if self._counts:
             self._draw_calibration(made, number)
@@ -91,7 +92,7 @@ class ParameterDraws:
     def centers(self) -> dict[str, float]:
         """Return the scenario's own value of everything that is drawn."""
         centers = {law.path: value_at(self.scenario, law.path) for law in self._laws}
-        for name, model in self._uncertain():
+        for name, model in _uncertain(self.scenario):
             solved = coefficients_of(self.scenario, model)
             centers[f"{name}.intercept"] = solved.intercept
             centers[f"{name}.slope_per_auc_per_day"] = solved.slope
@@ -105,17 +106,6 @@ class ParameterDraws:
                 with suppress(NoSuchParameterError):
                     centers[path] = value_at(self.scenario, path)
         return centers
-
-    def _uncertain(self) -> list[tuple[str, AdverseEvent | ClinicalBenefit]]:
-        found: list[tuple[str, AdverseEvent | ClinicalBenefit]] = [
-            (f"adverse_event.{event.name}", event)
-            for event in self.scenario.adverse_event
-            if event.uncertainty is not None
-        ]
-        benefit = self.scenario.clinical_benefit
-        if benefit is not None and benefit.uncertainty is not None:
-            found.append(("clinical_benefit", benefit))
-        return found
 
     def _uniform(self, name: str, number: int) -> float:
         stream = self._streams.number(f"uncertainty/{name}")
@@ -145,7 +135,7 @@ class ParameterDraws:
         z = self._normal(law.path, number)
         if isinstance(law, NormalLaw):
             return center + law.sd * z
-        return center * float(exp(law.sd_log * z))
+        return min(max(center * float(exp(law.sd_log * z)), SMALLEST), LARGEST)
 
     def _draw_coefficients(
         self, made: _Drawing, name: str, model: AdverseEvent | ClinicalBenefit, number: int
@@ -154,10 +144,18 @@ class ParameterDraws:
         uncertainty = model.uncertainty
         assert uncertainty is not None
         solved = coefficients_of(made.scenario, model)
-        center = uncertainty.center_auc_per_day
+        # A table is about doses: with another typical clearance its exposures move, and with
+        # them the center and the scale of the slope.
+        scale = 1.0
+        if model.probability_by_dose_mg is not None:
+            own, drawn_cl = (
+                s.pharmacokinetics.cl_f_l_per_h for s in (self.scenario, made.scenario)
+            )
+            scale = own / drawn_cl
+        center = uncertainty.center_auc_per_day * scale
         logit = solved.intercept + solved.slope * center
         logit += uncertainty.sd_logit * self._normal(f"{name}/logit", number)
-        slope = solved.slope + uncertainty.sd_slope * self._normal(f"{name}/slope", number)
+        slope = solved.slope + uncertainty.sd_slope / scale * self._normal(f"{name}/slope", number)
         drawn = {"intercept": logit - slope * center, "slope_per_auc_per_day": slope}
         if slope < 0.0:
             made.at_limit.append(f"{name}: {SLOPE_BELOW_0}")
@@ -176,10 +174,23 @@ class ParameterDraws:
             uniform = self._uniform("calibration/early", number)
             early = beta_quantile(calibration.early_stopped_patients, stopped, uniform)
             made.values["calibration.early_share"] = early
-        solved = recalibrated(made.scenario, Drawn(share, early), self.seed)
+        solved = recalibrated(made.scenario, Drawn(share, early), self.seed, number)
         made.scenario = solved.scenario
         made.values |= solved.values
         made.at_limit += solved.at_limit
+
+
+def _uncertain(scenario: Scenario) -> list[tuple[str, AdverseEvent | ClinicalBenefit]]:
+    """Return the kinds, and the benefit, whose coefficients have standard errors."""
+    found: list[tuple[str, AdverseEvent | ClinicalBenefit]] = [
+        (f"adverse_event.{event.name}", event)
+        for event in scenario.adverse_event
+        if event.uncertainty is not None
+    ]
+    benefit = scenario.clinical_benefit
+    if benefit is not None and benefit.uncertainty is not None:
+        found.append(("clinical_benefit", benefit))
+    return found
 
 
 def beta_quantile(events: int, patients: int, uniform: float) -> float:
@@ -208,10 +219,10 @@ def describe(draws: Sequence[Draw], centers: dict[str, float]) -> pd.DataFrame:
                 "parameter": name,
                 "scenario": centers.get(name, np.nan),
                 "mean": values.mean(),
-                "sd": values.std(ddof=1) if len(values) > 1 else 0.0,
-                "low": low,
+                "sd": values.std(ddof=1) if len(values) > 1 else np.nan,
+                "low": low if len(values) > 1 else np.nan,
                 "median": middle,
-                "high": high,
+                "high": high if len(values) > 1 else np.nan,
                 "at_limit": met,
             }
         )

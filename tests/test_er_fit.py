@@ -15,13 +15,17 @@ import statsmodels.api as sm
 
 from sim.cli.main import main
 from sim.errors import DataError, FileError, LimitError
+from sim.exposure_response.endpoint_fit import STEPS_AN_ENDPOINT, fit_endpoints
 from sim.exposure_response.individual_data import Columns, read_individual_data
+from sim.exposure_response.logistic import LogisticFit
 from sim.exposure_response.model_file import ModelEntry, read_models, write_models
+from sim.exposure_response.model_names import model_names
 from sim.scenario.fitted import read_model_file
 
 DATA = Path(__file__).parent / "data"
 PHASE_1 = DATA / "simulated-phase-1.csv"
 BAD = DATA / "bad-individual"
+HARD = DATA / "hard-fits"
 FIT = ["er", "fit", str(PHASE_1), "--exposure", "auc_per_day"]
 
 BAD_FILES = {
@@ -46,6 +50,11 @@ BAD_FILES = {
         '2: error[D36]: auc is "50,5", not a number; write 50.5',
         '3: error[D36]: auc is "60,5", not a number; write 60.5',
     ],
+    "D36-mixed-decimals": [
+        '2: error[D36]: auc is "50,5", while other lines have a decimal point; use one of the two '
+        "throughout",
+        '4: error[D36]: auc is "1.234,5", not a number',
+    ],
     "D36-text-in-number": [
         '4: error[D36]: auc is "BLQ", not a number',
         '7: error[D36]: auc is "1_0", not a number',
@@ -56,6 +65,11 @@ BAD_FILES = {
         '4: error[D37]: auc is "-Inf"; an exposure is a finite number; a missing one is written '
         '"." or "NA"',
         '5: error[D37]: auc is "1e999", which is too large',
+    ],
+    "D37-no-usable-size": [
+        "3: error[D37]: auc is 1e200; an exposure is 0, or 1e-30 to 1e+30",
+        "4: error[D37]: auc is 1e-165; an exposure is 0, or 1e-30 to 1e+30",
+        "5: error[D37]: auc is 1e-400; an exposure is 0, or 1e-30 to 1e+30",
     ],
     "D38-negative": ["6: error[D38]: auc is -5; an exposure is 0 or more"],
     "D39-event": [
@@ -264,6 +278,13 @@ def test_a_group_without_events_is_told(tmp_path: Path, capsys: pytest.CaptureFi
             ["--doses-mg", "3", "--auc-per-day-per-mg", "30", "--cycle-days", "28"],
             "--auc-per-day-per-mg already says",
         ),
+        (
+            ["--doses-mg", "3", "--cl-f-l-per-h", "1e-200"],
+            "--cl-f-l-per-h is 1e-200; it must be within 0.001 to 10000",
+        ),
+        (["--doses-mg", "3", "--doses-per-cycle", "9" * 400], "--doses-per-cycle is 9999"),
+        (["--doses-mg", "1e300"], "different doses of 0 to 1e+06 mg"),
+        (["--population", "=1+1"], "--population takes 1 to 300 characters"),
         (["--name", "a", "--name", "b"], "--name is given 2 times and --event 1 times"),
         (["--by", "patient"], "patient has 43 different values; at most 12 groups"),
         (["--quantiles", "50"], "quantile groups: 50 is not within 2 to 20"),
@@ -350,7 +371,7 @@ def test_the_model_file_holds_the_fit(tmp_path: Path, capsys: pytest.CaptureFixt
     by_scenario = read_model_file(model).model
     assert [one.model_dump() for one in by_scenario] == [vars(one) for one in entries]
     assert main([*arguments, "--model", str(model)]) == 3
-    assert "error[F11]: this is there already" in capsys.readouterr().err
+    assert "error[F11]: this file is there already" in capsys.readouterr().err
     before = model.read_bytes()
     assert main([*arguments, "--model", str(model), "--overwrite"]) == 0
     assert model.read_bytes() == before
@@ -422,3 +443,303 @@ def test_everything_wrong_in_a_model_file_is_told_at_once(tmp_path: Path) -> Non
             read_models(path)
     with pytest.raises(FileError, match="F01"):
         read_models(tmp_path / "none.toml")
+
+
+def fitted(file: Path, *more: str) -> list[str]:
+    return ["er", "fit", str(file), "--exposure", "auc", "--event", "rash", *more]
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in HARD.glob("*.csv")))
+@pytest.mark.parametrize("method", ["ml", "firth"])
+def test_text_json_and_model_agree_on_hard_data(
+    name: str, method: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = tmp_path / "m.toml"
+    arguments = fitted(HARD / f"{name}.csv", "--method", method)
+    code = main([*arguments, "--json", "--model", str(model)])
+    content = json.loads(capsys.readouterr().out)
+    fit = content["endpoints"][0]["fit"]
+    assert (code == 0) == fit["has_estimate"] == model.exists()
+    assert fit["profile_not_found"] is None
+    assert content["warnings"] or name in ("two-hills", "no-profile-3")
+    assert main(arguments) == 0
+    text = capsys.readouterr().out
+    assert ("warning: the largest auc, " in text) == bool(content["warnings"])
+    if fit["has_estimate"]:
+        kept = fit["flic"] or fit
+        (entry,) = read_models(model)
+        assert (entry.intercept, entry.slope_per_auc_per_day) == (kept["intercept"], fit["slope"])
+        assert f"{fit['slope']:.4g}" in text
+
+
+def test_an_estimate_without_a_profile_is_still_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def lost(_fit: LogisticFit, which: int, _level: float = 0.95) -> None:
+        raise LimitError(f"no top of coefficient {which}")
+
+    monkeypatch.setattr(LogisticFit, "profile_interval", lost)
+    model, out = tmp_path / "m.toml", tmp_path / "out"
+    arguments = [*FIT, "--event", "rash", "--doses-mg", "3"]
+    assert main([*arguments, "--model", str(model), "--out", str(out)]) == 0
+    text = capsys.readouterr().out
+    assert re.search(r"  slope +0\.00\d+ +0\.00\d+ +\[-0\.00.*\] +not found\n", text)
+    assert re.search(r"  odds ratio per mg +1\.\d+ +\[0\..*\] +not found\n", text)
+    assert "profile not found: no top of coefficient 0; no top of coefficient 1" in text
+    assert re.search(r"    3 mg +100\.2 ", text)
+    assert main([*arguments, "--json"]) == 0
+    fit = json.loads(capsys.readouterr().out)["endpoints"][0]["fit"]
+    assert fit["profile"] == {"intercept": None, "slope": None}
+    assert fit["profile_not_found"].startswith("no top of coefficient 0")
+    assert fit["wald"]["slope"]["low"] < fit["slope"]
+    assert read_models(model)[0].slope_per_auc_per_day == fit["slope"]
+    with (out / "coefficients.csv").open() as file:
+        slope = list(csv.DictReader(file))[1]
+    assert (slope["term"], slope["profile_low"]) == ("slope", "")
+    assert float(slope["wald_low"]) == pytest.approx(fit["wald"]["slope"]["low"])
+
+
+def test_firth_models_predict_the_observed_events(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, out = tmp_path / "m.toml", tmp_path / "out"
+    arguments = [*FIT, "--event", "rash", "--method", "firth", "--doses-mg", "3"]
+    assert main([*arguments, "--model", str(model), "--out", str(out)]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "for predictions and the model file" in text
+    assert "as many events are predicted as were observed (FLIC, doi:10.1002/sim.7273)" in text
+    (entry,) = read_models(model)
+    x, y = phase_1("rash")
+    p = 1.0 / (1.0 + np.exp(-(entry.intercept + entry.slope_per_auc_per_day * x)))
+    assert p.sum() == pytest.approx(y.sum(), rel=1e-9)
+    assert "predicted events equal observed (FLIC, doi:10.1002/sim.7273" in entry.source
+    assert main([*arguments, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["endpoints"][0]
+    own = found["fit"]["intercept"]
+    assert f"Firth's intercept {own:.6g}" in entry.source
+    assert own > entry.intercept
+    at = found["predicted"][0]
+    logit = entry.intercept + entry.slope_per_auc_per_day * at["exposure"]
+    assert at["probability"] == pytest.approx(1.0 / (1.0 + math.exp(-logit)))
+    with (out / "coefficients.csv").open() as file:
+        rows = {row["term"]: row for row in csv.DictReader(file)}
+    assert float(rows["intercept"]["estimate"]) == pytest.approx(own)
+    assert float(rows["intercept_flic"]["estimate"]) == pytest.approx(entry.intercept)
+
+
+def test_the_data_file_is_never_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = PHASE_1.read_bytes()
+    Path("data.toml").write_bytes(text)
+    Path("link.toml").symlink_to("data.toml")
+    Path("folder.toml").mkdir()
+    Path("mine.toml").write_text("mine = 1\n")
+    Path("results").mkdir()
+    Path("results/observed.csv").write_bytes(text)
+    arguments = ["--exposure", "auc_per_day", "--event", "rash", "--overwrite"]
+    for options, code, words in (
+        (["--model", "data.toml"], "F12", "this is the data file itself"),
+        (["--model", "link.toml"], "F12", "this is the data file itself"),
+        (["--model", "data.csv"], "F12", "a model file's name ends in .toml"),
+        (["--model", "a#b.toml"], "F12", "no scenario could name this file: its name has #"),
+        (["--model", "mine.toml"], "F11", "is there already and is not a model file"),
+        (["--model", "folder.toml"], "F02", "this is a folder"),
+        (["--model", ""], "F02", "an empty name; give a file ending in .toml"),
+        (["--model", "no/m.toml"], "F10", 'there is no folder "no"'),
+        (["--out", ""], "F11", "an empty name"),
+        (["--out", "out", "--model", "out/m.toml"], "F10", 'there is no folder "out"'),
+        (["--out", "results", "--model", "results/m.toml"], "F11", "the model file would lie in"),
+    ):
+        assert main(["er", "fit", "data.toml", *arguments, *options]) == 3, options
+        printed = capsys.readouterr()
+        assert printed.out == ""
+        assert f"error[{code}]: " in printed.err
+        assert words in printed.err
+    own = Path("results/observed.csv")
+    assert main(["er", "fit", str(own), *arguments, "--out", "results"]) == 3
+    assert "the data file would lie in this folder" in capsys.readouterr().err
+    assert own.read_bytes() == Path("data.toml").read_bytes() == text
+    assert Path("mine.toml").read_text() == "mine = 1\n"
+    assert sorted(path.name for path in Path().iterdir()) == [
+        *("data.toml", "folder.toml", "link.toml", "mine.toml", "results")
+    ]
+    assert main(["er", "fit", "", *arguments]) == 3
+    assert "this is a folder; give a CSV file" in capsys.readouterr().err
+
+
+GROUPED = "auc,ae,arm\n" + "".join(
+    f"{10 * i},{int(i % 3 == 0)},{'<65' if i % 2 else '>=65'}\n" for i in range(1, 41)
+)
+
+
+def test_groups_of_any_spelling_get_models(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = written(tmp_path, GROUPED + "500,1,solo one\n")
+    model, out = tmp_path / "m.toml", tmp_path / "out"
+    arguments = ["er", "fit", str(file), "--exposure", "auc", "--event", "ae", "--by", "arm"]
+    assert main([*arguments, "--model", str(model), "--out", str(out)]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "not written: ae, solo one (no fit: all of 1 patients had the event" in text
+    assert "ae_lt65: ae, <65" in text
+    entries = read_models(model)
+    assert [one.name for one in entries] == ["ae_lt65", "ae_ge65"]
+    assert entries[0].source.endswith("column ae by auc, arm <65")
+    assert entries[1].source.endswith("column ae by auc, arm >=65")
+    assert [one.exposure_range for one in entries] == [(10.0, 390.0), (20.0, 400.0)]
+    assert (out / "model_curves.svg").exists()
+    assert main([*arguments, "--json", "--model", str(model), "--overwrite"]) == 0
+    plan = json.loads(capsys.readouterr().out)["model_file"]
+    assert [one["name"] for one in plan["written"]] == ["ae_lt65", "ae_ge65"]
+    assert [one["title"] for one in plan["skipped"]] == ["ae, solo one"]
+
+
+def test_out_is_written_though_no_model_can_be(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = written(tmp_path, SEPARATED)
+    model, out = tmp_path / "m.toml", tmp_path / "out"
+    arguments = ["--exposure", "auc", "--event", "ae", "--model", str(model), "--out", str(out)]
+    assert main(["er", "fit", str(file), *arguments]) == 2
+    printed = capsys.readouterr()
+    assert "ae: 7 of 14 patients" in printed.out
+    assert "no model can be written for ae (complete separation" in printed.err
+    assert (out / "coefficients.csv").exists()
+    assert not model.exists()
+
+
+def test_names_of_models() -> None:
+    names = model_names(["Éruption (G3+)", "2nd"], [], ["<65", "> 65", "≥65", "+65", "-"])
+    assert list(names.values()) == [
+        *("Eruption_G3_lt65", "Eruption_G3_gt_65", "Eruption_G3_ge65", "Eruption_G3_65"),
+        *("Eruption_G3_-", "event_2nd_lt65", "event_2nd_gt_65", "event_2nd_ge65", "event_2nd_65"),
+        "event_2nd_-",
+    ]
+    same = model_names(["ae"], [], ["a b", "a_b", "a/b"])
+    assert list(same.values()) == ["ae_a_b", "ae_a_b-2", "ae_a_b-3"]
+    long = list(model_names(["x" * 80], [], ["a", "b"]).values())
+    assert long == ["x" * 64, "x" * 62 + "-2"]
+    assert model_names(["ae"], ["rash"], [""]) == {("ae", ""): "rash"}
+    with pytest.raises(LimitError, match=r'"2nd" is not a letter.*"rash" is given twice'):
+        model_names(["a", "b", "c"], ["rash", "2nd", "rash"], [""])
+
+
+def test_names_are_checked_before_anything_is_printed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    twice = ["--event", "rash", "--event", "fatigue", "--name", "a", "--name", "a"]
+    assert main([*FIT, *twice, "--model", str(tmp_path / "m.toml")]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert '--name "a" is given twice' in printed.err
+
+
+WHOSE = "relapsed/refractory myeloma, median 6 regimens"
+
+
+def test_the_population_goes_into_every_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plain, stated, model = tmp_path / "plain", tmp_path / "stated", tmp_path / "m.toml"
+    arguments = [*FIT, "--event", "rash"]
+    assert main([*arguments, "--out", str(plain), "--model", str(model)]) == 0
+    assert "population: not stated" in capsys.readouterr().out
+    assert read_models(model)[0].population == "not stated"
+    more = ["--population", WHOSE, "--out", str(stated), "--model", str(model), "--overwrite"]
+    assert main([*arguments, *more]) == 0
+    assert f"population: {WHOSE}" in capsys.readouterr().out
+    assert read_models(model)[0].population == WHOSE
+    assert f'population = "{WHOSE}"' in model.read_text("utf-8")
+    assert read_model_file(model).model[0].population == WHOSE
+    for folder, expected in ((plain, "not stated"), (stated, WHOSE)):
+        with (folder / "coefficients.csv").open() as file:
+            assert {row["population"] for row in csv.DictReader(file)} == {expected}
+    for name in ("model_curves.svg", "observed_proportions.svg"):
+        texts = [(folder / name).read_text("utf-8") for folder in (plain, stated)]
+        assert [text.count("Population: relapsed") for text in texts] == [0, 1], name
+
+
+def test_json_tells_infinite_bounds_from_missing_ones(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = written(tmp_path, SEPARATED)
+    assert main(["er", "fit", str(file), "--exposure", "auc", "--event", "ae", "--json"]) == 0
+    fit = json.loads(capsys.readouterr().out)["endpoints"][0]["fit"]
+    assert fit["has_estimate"] is False
+    assert fit["slope"] is None
+    assert fit["profile"]["slope"]["low"] > 0.0
+    assert fit["profile"]["slope"] == {**fit["profile"]["slope"], "high": None, "unbounded": True}
+    assert fit["profile"]["intercept"] == {"low": None, "high": None, "unbounded": False}
+    assert fit["wald"]["slope"] == {"low": None, "high": None, "unbounded": False}
+
+
+def test_a_quoted_header_with_commas_is_no_comma_file(tmp_path: Path) -> None:
+    name = "AUC, ng*h/mL, per day, ss"
+    rows = "".join(f"{i};{50 + i},5;{i % 2},0\n" for i in range(12))
+    data = read_individual_data(
+        written(tmp_path, f'id;"{name}";rash\n{rows}'), Columns(name, ("rash",), None, "id")
+    )
+    exposure, event = data.of("rash")
+    assert exposure.tolist() == [50.5 + i for i in range(12)]
+    assert event.tolist() == [float(i % 2) for i in range(12)]
+    with pytest.raises(DataError, match=r'there are "id", "AUC, ng\*h/mL, per day, ss", "rash"'):
+        read_individual_data(tmp_path / "data.csv", Columns("auc", ("rash",)))
+
+
+@pytest.mark.parametrize("delimiter", [";", "\t"])
+def test_decimal_commas_where_they_are_plain(tmp_path: Path, delimiter: str) -> None:
+    rows = "".join(f"{i}{delimiter}{i},25{delimiter}{i % 2}\n" for i in range(9))
+    text = f"id{delimiter}auc{delimiter}rash\n{rows}9{delimiter}.{delimiter}1\n"
+    text += f"10{delimiter}1,5e2{delimiter}1\n"
+    data = read_individual_data(written(tmp_path, text), Columns("auc", ("rash",)))
+    assert data.exposure.tolist() == [*(i + 0.25 for i in range(9)), 150.0]
+
+
+def test_many_patients_have_few_ticks(tmp_path: Path) -> None:
+    random = np.random.default_rng(4)
+    x = random.lognormal(5.0, 0.5, 9000)
+    y = random.random(9000) < 1.0 / (1.0 + np.exp(2.0 - 0.008 * x))
+    lines = "".join(f"{a!r},{int(b)}\n" for a, b in zip(x.tolist(), y, strict=True))
+    file = written(tmp_path, "auc,rash\n" + lines)
+    assert main(fitted(file, "--out", str(tmp_path / "out"))) == 0
+    svg = (tmp_path / "out" / "model_curves.svg").read_text("utf-8")
+    told = " ".join(re.findall(r"<!-- (.*?) -->", svg))
+    assert "above 2000 patients only some have a tick" in told
+    assert len(svg) < 600_000
+
+
+def test_steps_of_long_work_are_told() -> None:
+    data = read_individual_data(PHASE_1, Columns("auc_per_day", ("rash", "fatigue"), "sex"))
+    told: list[int] = []
+    fits = fit_endpoints(data, "ml", 4, None, told.append)
+    assert sum(told) == STEPS_AN_ENDPOINT * len(fits) == 12
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"covariance": (1.0, 1.0, 1.0)}, "covariance is not that of two coefficients"),
+        ({"covariance": (1.0, 0.0, -1.0)}, "covariance is not that of two coefficients"),
+        ({"slope_per_auc_per_day": 2e9}, "2e+09 is beyond 1e+09, which no scenario takes"),
+        ({"population": "@x"}, "population is not a text of 1 to 300 characters"),
+    ],
+)
+def test_models_no_scenario_could_take_are_refused(
+    changes: dict[str, object], words: str, tmp_path: Path
+) -> None:
+    entry = replace(ENTRY, **changes)  # type: ignore[arg-type]
+    with pytest.raises(LimitError, match=re.escape(words)):
+        write_models(tmp_path / "m.toml", [entry])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_model_files_of_before_have_no_population(tmp_path: Path) -> None:
+    path = tmp_path / "m.toml"
+    write_models(path, [ENTRY])
+    lines = path.read_text("utf-8").splitlines()
+    kept = [line for line in lines if not line.startswith("population")]
+    assert len(kept) == len(lines) - 1
+    path.write_text("\n".join(kept), "utf-8")
+    assert read_models(path) == [ENTRY]

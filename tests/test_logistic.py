@@ -1,18 +1,22 @@
 """Logistic fits against statsmodels, R's glm and logistf, and brute force."""
 
+import csv
 import math
+import warnings
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 import statsmodels.api as sm
 from numpy.typing import NDArray
-from scipy.optimize import minimize, minimize_scalar
+from scipy.optimize import brentq, minimize, minimize_scalar
 
 from sim.errors import LimitError
 from sim.exposure_response.logistic import (
     LogisticFit,
     explain_separation,
+    explain_tops,
     find_separation,
     fit_logistic,
     fit_many,
@@ -354,3 +358,153 @@ def test_exposure_groups_by_hand() -> None:
     ]
     with pytest.raises(LimitError, match="2 to 20"):
         by_quantile(x, y, 1)
+
+
+HARD = Path(__file__).parent / "data" / "hard-fits"
+EVERY_SCALE = [[0, 0], [1, -1e-6], [-1, 1e-5], [-1, 0.01], [-2, 0.03], [-4, 0.05], [-8, 0.08]]
+
+
+def hard(name: str) -> tuple[Floats, Floats]:
+    with (HARD / f"{name}.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    return (
+        np.array([float(row["auc"]) for row in rows]),
+        np.array([float(row["rash"]) for row in rows]),
+    )
+
+
+def penalised_over(a: Floats, b: float, x: Floats, y: Floats) -> Floats:
+    """The penalised likelihood at intercepts a, its determinant as a sum over pairs."""
+    eta = a[:, None] + b * x
+    plain = np.where(y == 1.0, -np.logaddexp(0.0, -eta), -np.logaddexp(0.0, eta)).sum(axis=1)
+    weight = np.exp(-np.logaddexp(0.0, eta) - np.logaddexp(0.0, -eta))
+    pairs = np.einsum("ki,ij,kj->k", weight, (x[:, None] - x[None, :]) ** 2, weight) / 2.0
+    with np.errstate(divide="ignore"):
+        return np.asarray(plain + 0.5 * np.log(pairs))
+
+
+def highest_over(b: float, x: Floats, y: Floats) -> float:
+    """The profile at slope b by brute force: a grid of a tenth of a logit, then a finer one."""
+    ends = sorted([-b * x.min(), -b * x.max()])
+    grid = np.arange(ends[0] - 8.0, ends[1] + 8.0, 0.1)
+    top = grid[int(np.argmax(penalised_over(grid, b, x, y)))]
+    return float(penalised_over(np.linspace(top - 0.1, top + 0.1, 2001), b, x, y).max())
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in HARD.glob("*.csv")))
+def test_firth_takes_the_highest_top(name: str) -> None:
+    x, y = hard(name)
+    fit = fit_logistic(x, y, "firth")
+
+    def lost(c: Floats) -> float:
+        return -float(penalised_over(c[:1], float(c[1]), x, y)[0])
+
+    found = [
+        minimize(lost, start, method="Nelder-Mead", options={"xatol": 1e-9, "fatol": 1e-11})
+        for start in EVERY_SCALE
+    ]
+    assert fit.log_likelihood >= max(-one.fun for one in found) - 1e-7
+    at = lost(np.array([fit.intercept, fit.slope]))
+    assert fit.log_likelihood == pytest.approx(-at, abs=1e-7)
+    for top in fit.other_tops:
+        assert top.log_likelihood <= fit.log_likelihood
+        at = lost(np.array([top.intercept, top.slope]))
+        assert top.log_likelihood == pytest.approx(-at, abs=1e-6)
+
+
+@pytest.mark.parametrize("method", ["ml", "firth"])
+@pytest.mark.parametrize("name", sorted(path.stem for path in HARD.glob("*.csv")))
+def test_profiles_of_hard_data_are_found(name: str, method: str) -> None:
+    fit = fit_logistic(*hard(name), method)  # type: ignore[arg-type]
+    intercept, slope = fit.profile_intervals()
+    assert slope.low < fit.slope <= slope.high
+    if fit.is_finite:
+        assert intercept.low < fit.intercept < intercept.high
+        assert all(map(math.isfinite, (intercept.low, intercept.high, slope.low, slope.high)))
+
+
+@pytest.mark.parametrize("name", ["two-hills", "two-tops-in-a-gap", "no-profile-1"])
+def test_firth_profile_ends_at_the_outermost_crossing(name: str) -> None:
+    """Against brute force over both coefficients: the loss at each bound, and all beyond it."""
+    x, y = hard(name)
+    fit = fit_logistic(x, y, "firth")
+    slope = fit.profile_intervals()[1]
+    for bound in (slope.low, slope.high):
+        lost = 2.0 * (fit.log_likelihood - highest_over(bound, x, y))
+        assert lost == pytest.approx(CHI_SQUARE_95, abs=1e-4)
+    width = slope.high - slope.low
+    for share in (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0):
+        for beyond in (slope.low - share * width, slope.high + share * width):
+            assert 2.0 * (fit.log_likelihood - highest_over(beyond, x, y)) > CHI_SQUARE_95
+
+
+def test_several_tops_are_told() -> None:
+    hills = fit_logistic(*hard("two-hills"), "firth")
+    text = explain_tops(hills)
+    assert "has 2 tops of about the same height: the highest has slope 0.003246" in text
+    assert "another 0.02648" in text
+    slope = hills.profile_intervals()[1]
+    assert slope.low < 0.003246 < 0.02648 < slope.high
+    # 5.1 on the scale of chi-square lies outside a 95 % interval.
+    unit_mix = fit_logistic(*hard("unit-mix"), "firth")
+    assert unit_mix.slope == pytest.approx(0.02235, abs=1e-5)
+    assert len(unit_mix.other_tops) == 1
+    assert explain_tops(unit_mix) == ""
+    assert fit_logistic(WEIGHT, MANUAL, "firth").other_tops == ()
+
+
+@pytest.mark.parametrize("events", [1, 7])
+def test_firth_predicts_as_many_events_as_were_observed(events: int) -> None:
+    """FLIC (Puhr and others 2017): maximum likelihood for the intercept at Firth's slope."""
+    random = np.random.default_rng(events)
+    x = random.lognormal(5.1, 0.5, 44)
+    y = np.zeros(44)
+    y[np.argsort(x)[10 : 10 + 4 * events : 4]] = 1.0
+    fit = fit_logistic(x, y, "firth")
+    own = 1.0 / (1.0 + np.exp(-(fit.intercept + fit.slope * x)))
+    assert own.sum() > events + 0.2
+    assert fit.predict(x).probability.sum() == pytest.approx(events, rel=1e-9)
+
+    def missing(a: float) -> float:
+        return float((1.0 / (1.0 + np.exp(-(a + fit.slope * x)))).sum()) - events
+
+    intercept = brentq(missing, -20.0, 5.0, xtol=1e-13)
+    assert fit.prediction_intercept == pytest.approx(intercept, abs=1e-9)
+    p = 1.0 / (1.0 + np.exp(-(intercept + fit.slope * x)))
+    design = np.column_stack([np.ones(44), x])
+    expected = np.linalg.inv(design.T @ ((p * (1.0 - p))[:, None] * design))
+    np.testing.assert_allclose(fit.prediction_covariance, expected, rtol=1e-7)
+    at = np.array([60.0, 300.0])
+    rows = np.column_stack([np.ones(2), at])
+    margin = 1.959963984540054 * np.sqrt(np.einsum("ij,jk,ik->i", rows, expected, rows))
+    found = fit.predict(at)
+    logit = intercept + fit.slope * at
+    np.testing.assert_allclose(found.low, 1.0 / (1.0 + np.exp(margin - logit)), rtol=1e-7)
+    np.testing.assert_allclose(found.high, 1.0 / (1.0 + np.exp(-margin - logit)), rtol=1e-7)
+    plain = fit_logistic(WEIGHT, MANUAL)
+    assert (plain.flic_intercept, plain.prediction_intercept) == (None, plain.intercept)
+
+
+@pytest.mark.parametrize("size", [1e200, 1e31, 1e-31, 1e-165, 5e-324])
+def test_exposures_of_no_usable_size_are_refused(size: float) -> None:
+    x, y = np.arange(12.0), np.arange(12) % 3 == 0
+    x[5] = size
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(LimitError, match="neither 0 nor within 1e-30 to 1e"):
+            fit_logistic(x, y)
+        with pytest.raises(LimitError, match="neither 0 nor within 1e-30 to 1e"):
+            fit_many(x[None, :], y[None, :])
+
+
+@pytest.mark.parametrize("size", [1e27, 1e-27])
+def test_exposures_of_a_strange_unit_are_fitted(size: float) -> None:
+    x, y = made_up(3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for method in ("ml", "firth"):
+            one = fit_logistic(x, y, method)  # type: ignore[arg-type]
+            other = fit_logistic(x * size, y, method)  # type: ignore[arg-type]
+            assert other.slope * size == pytest.approx(one.slope, rel=1e-8)
+            mine, theirs = other.profile_intervals()[1], one.profile_intervals()[1]
+            assert mine.high * size == pytest.approx(theirs.high, rel=1e-6)

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 
 import pytest
 
@@ -81,6 +82,51 @@ def test_the_flagships_standard_errors_are_those_of_the_design_command() -> None
         assert uncertainty.center_auc_per_day == pytest.approx(law.pivot, abs=0.051)
         assert uncertainty.sd_logit == pytest.approx(law.se_eta, abs=0.00051)
         assert uncertainty.sd_slope == pytest.approx(law.se_slope, abs=0.0000051)
+
+
+def test_the_intercepts_interval_counts_both_standard_errors(entries: list[Entry]) -> None:
+    found = of(entries, "adverse_event.rash.intercept", "95 % by the standard errors")
+    assert found.low is not None
+    assert found.high is not None
+    # methods 1.4: V11 = 1.0088 for rash.
+    assert (found.high - found.low) / 2.0 == pytest.approx(1.96 * math.sqrt(1.0088), abs=0.005)
+
+
+def test_laws_and_counts_have_their_ranges(entries: list[Entry]) -> None:
+    progression = of(
+        entries,
+        "exit.progression.probability_per_cycle",
+        "95 % of the parameter draws, log-normal law",
+    )
+    assert progression.low == pytest.approx(0.027 * math.exp(-1.96 * 0.35), rel=1e-4)
+    assert progression.source.startswith("ASSUMED")
+    stopped = of(entries, "calibration.stopped_share", "95 %, Beta law of the count")
+    assert stopped.low == pytest.approx(0.079, abs=0.001)  # Beta(31.5, 244.5)
+    assert stopped.high == pytest.approx(0.154, abs=0.001)
+
+
+def numbers_of(value: object) -> int:
+    """How many numbers a resolved scenario holds, conditions and calendars of rules left out."""
+    if isinstance(value, bool):
+        return 0
+    if isinstance(value, int | float):
+        return 1
+    if isinstance(value, dict):
+        left_out = ("when", "until", "on", "off", "every", "format", "uncertainty_laws")
+        return sum(numbers_of(part) for key, part in value.items() if key not in left_out)
+    return sum(map(numbers_of, value)) if isinstance(value, list) else 0
+
+
+def test_no_number_is_missing(entries: list[Entry]) -> None:
+    scenario = load_scenario("ixazomib-maintenance").scenario
+    table = scenario.model_dump(mode="json", by_alias=True, exclude_none=True)
+    del table["uncertainty"]  # its laws stand beside what they are about
+    listed = sum(
+        len(re.findall(r"(?<![\w.:-])-?\d+(?:\.\d+)?(?:e-?\d+)?(?![\w.]*:)", entry.value))
+        for entry in entries
+        if not entry.interval and "probability_at_zero" not in entry.parameter
+    )
+    assert listed == numbers_of(table)
 
 
 def test_anomalies_are_entries(entries: list[Entry]) -> None:

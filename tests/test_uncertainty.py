@@ -186,6 +186,51 @@ def test_bounded_stays_inside(
     assert low <= value <= low + width
 
 
+def test_kinds_and_counts_are_drawn_independently() -> None:
+    scenario = load_scenario("ixazomib-maintenance").scenario
+    assert scenario.uncertainty is not None
+    calm = scenario.uncertainty.model_copy(update={"calibration_counts": False})
+    draws = drawn(scenario.model_copy(update={"uncertainty": calm}), 2_000)
+    names = [name for name in draws[0].values if name.endswith("slope_per_auc_per_day")]
+    slopes = np.corrcoef([column(draws, name) for name in names])
+    assert np.abs(slopes - np.eye(len(names))).max() < 4.5 / math.sqrt(2_000)
+    counts = [draw.values for draw in ParameterDraws(scenario).draws(12)]
+    stopped = np.array([values["calibration.stopped_share"] for values in counts])
+    early = np.array([values["calibration.early_share"] for values in counts])
+    # Of 31, not of 275: 0.87 on average, with an SD of 0.06.
+    assert abs(early.mean() - 27.5 / 32) < 4.5 * 0.061 / math.sqrt(12)
+    assert abs(np.corrcoef(stopped, early)[0, 1]) < 0.95
+
+
+def test_with_another_typical_clearance_center_and_slope_keep_their_doses(tmp_path: Path) -> None:
+    head = HEAD.replace(
+        "intercept = -3.178\nslope_per_auc_per_day = 0.00734",
+        'probability_by_dose_mg = { "3.0" = 0.08, "4.0" = 0.10 }',
+    )
+    words = 'law = "uniform"\nlow = 1.6\nhigh = 6.4'
+    scenario = scenario_of(tmp_path, law("pharmacokinetics.cl_f_l_per_h", words), head)
+    fixed = scenario_of(tmp_path, "", head)
+    for number in range(1, 6):
+        moved, still = (ParameterDraws(one).draw(number) for one in (scenario, fixed))
+        ratio = moved.values["pharmacokinetics.cl_f_l_per_h"] / 3.2
+        name = "adverse_event.rash.slope_per_auc_per_day"
+        assert moved.values[name] / still.values[name] == pytest.approx(ratio)
+        name = "adverse_event.rash.intercept"
+        assert moved.values[name] == pytest.approx(still.values[name])
+
+
+def test_a_law_of_a_table_moves_what_is_solved_from_it(tmp_path: Path) -> None:
+    head = HEAD.replace(
+        "intercept = -3.178\nslope_per_auc_per_day = 0.00734",
+        'probability_by_dose_mg = { "3.0" = 0.08, "4.0" = 0.10 }',
+    ).replace("uncertainty = {", "# {")
+    path = "adverse_event.rash.probability_by_dose_mg.3.0"
+    scenario = scenario_of(tmp_path, law(path, 'law = "uniform"\nlow = 0.05\nhigh = 0.09'), head)
+    draw = ParameterDraws(scenario).draw(1)
+    table = draw.scenario.adverse_event[0].probability_by_dose_mg
+    assert table == {"3.0": draw.values[path], "4.0": 0.10}
+
+
 def test_nothing_uncertain_is_refused_in_words(tmp_path: Path) -> None:
     head = HEAD.replace("uncertainty = {", "# {")
     with pytest.raises(LimitError, match="says of no parameter how uncertain it is"):

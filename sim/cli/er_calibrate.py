@@ -140,7 +140,7 @@ def _setting(scenario: "Scenario", question: Question, alternative: str) -> "Set
         kinds=[kind.name for kind in kinds],
         left_out=[kind.name for kind in scenario.adverse_event if kind not in kinds],
         bars=[kind.ae_class == "non_hematologic" for kind in kinds],
-        auc_per_day_per_mg=auc_per_mg(scenario) / pk.cl_f_l_per_h,
+        auc_per_day_per_mg=auc_per_mg(scenario) * pk.exposure_multiplier / pk.cl_f_l_per_h,
         exposures=exposures,
         dose_text=dose_text,
         course=_course(scenario, question),
@@ -247,11 +247,11 @@ def _course(scenario: "Scenario", question: Question) -> "Course":
 def _exposures(scenario: "Scenario", question: Question) -> "tuple[Exposures, str]":
     """Return the exposures of the reference dose or mix, and how to call it."""
     from sim.cli.er_calibrate_tables import design_exposures
-    from sim.exposure_response.discontinuation import dose_exposures
     from sim.plan.risk import auc_per_mg
+    from sim.recalibration import reference_exposures
 
     pk = scenario.pharmacokinetics
-    typical = auc_per_mg(scenario) / pk.cl_f_l_per_h
+    typical = auc_per_mg(scenario) * pk.exposure_multiplier / pk.cl_f_l_per_h
     if question.design:
         bsa = scenario.population.bsa_m2
         area = MEAN_BSA_M2 if bsa is None else bsa.mean
@@ -262,4 +262,4 @@ def _exposures(scenario: "Scenario", question: Question) -> "tuple[Exposures, st
     if dose is None:
         dose = stated.dose_mg if stated else scenario.posology.reference_dose_mg
     source = "" if question.dose_mg is not None else " (the scenario's reference, ASSUMED)"
-    return dose_exposures([dose], [1.0], typical, pk.cl_f_sd_log), f"{dose:g} mg{source}"
+    return reference_exposures(scenario, dose), f"{dose:g} mg{source}"

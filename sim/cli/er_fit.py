@@ -1,7 +1,6 @@
 """`titrasim er fit`: logistic exposure-response models from individual data."""
 
 import json
-import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +13,6 @@ from sim.cli.options import AsJson, flag, number
 if TYPE_CHECKING:
     from sim.exposure_response.endpoint_fit import Doses, EndpointFit
     from sim.exposure_response.individual_data import IndividualData
-    from sim.exposure_response.model_file import ModelEntry
 
 TYPICAL_CL_F_L_PER_H = 1.86 / 0.58
 TYPICAL_SOURCE = "CL 1.86 L/h, F 0.58, doi:10.1007/s40262-017-0526-4"
@@ -22,6 +20,8 @@ DOSES_PER_CYCLE, CYCLE_DAYS = 3, 28
 WEEKLY_SOURCE = "doi:10.1007/s10637-016-0346-7"
 DOSES_AT_MOST = 12
 GIVEN = "given by option"
+CL_F_LIMITS, COUNT_LIMITS, DAY_LIMITS = (1e-3, 1e4), (1, 1000), (1, 3650)
+PER_MG_LIMITS, DOSE_AT_MOST_MG = (1e-6, 1e9), 1e6
 
 
 def fit(
@@ -74,7 +74,10 @@ def fit(
         Path | None,
         Parameter(help="Folder for coefficients, observed and predicted as CSV, and figures."),
     ] = None,
-    overwrite: Annotated[bool, flag("Replace the model file and the folder.")] = False,
+    population: Annotated[
+        str, Parameter(help="Whose data these are, in words; goes into all files.")
+    ] = "not stated",
+    overwrite: Annotated[bool, flag("Replace a model file, and a folder of this command.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Fit the probability of ever having an event to exposure, one model an event.
@@ -85,43 +88,51 @@ def fit(
     where maximum likelihood has no finite estimate, is found and explained.
 
     Try:  titrasim er fit data.csv --exposure auc_per_day --event rash
-    Then: ... --event fatigue --doses-mg 3,4 --model fitted.toml --out fitted
+    Then: ... --event fatigue --doses-mg 3,4 --model fitted.toml --out fitted \\
+          --population "relapsed/refractory myeloma, median 6 regimens"
     """
+    from sim.cli.er_fit_models import ModelPlan, plan_models, refuse_targets, write_plan
     from sim.cli.er_fit_text import report_json, report_text
-    from sim.exposure_response.endpoint_fit import fit_endpoints
+    from sim.cli.progress import progress_bar
+    from sim.exposure_response.endpoint_fit import STEPS_AN_ENDPOINT, fit_endpoints, group_labels
     from sim.exposure_response.individual_data import Columns, read_individual_data
+    from sim.exposure_response.model_names import model_names
 
     doses = _doses(doses_mg, cl_f_l_per_h, doses_per_cycle, cycle_days, auc_per_day_per_mg)
-    _check_names(event, name)
-    _refuse_standing(model, out, overwrite)
-    read = read_individual_data(data, Columns(exposure, event, by, id_))
-    fits = fit_endpoints(read, method, quantiles, doses)
-    names = dict(zip(event, name or event, strict=True))
-    models = _model_entries(read, fits, names) if model is not None else []
+    _check_words(event, name, population)
+    refuse_targets(data, model, out, overwrite)
+    read = read_individual_data(data, Columns(exposure, event, by, id_), population)
+    groups = group_labels(read)
+    names = model_names(event, name, groups)
+    with progress_bar(STEPS_AN_ENDPOINT * len(event) * len(groups), "steps") as advance:
+        fits = fit_endpoints(read, method, quantiles, doses, advance)
+    plan = plan_models(read, fits, names) if model is not None else ModelPlan((), ())
     if as_json:
-        print(json.dumps(report_json(read, fits, method, doses), indent=2))
+        content = report_json(read, fits, method, doses)
+        if model is not None:
+            content["model_file"] = plan.table()
+        print(json.dumps(content, indent=2))
     else:
         print(report_text(read, fits, method, doses), flush=True)
     where = sys.stderr if as_json else sys.stdout
-    if model is not None:
-        from sim.exposure_response.model_file import write_models
-
-        write_models(model, models, overwrite)
-        print(f"\nModel file: {model}  (in a scenario: {_use(model, models)})", file=where)
     if out is not None:
         _write_folder(out, read, fits, doses, overwrite)
         print(f"\nTables and figures: {out}", file=where)
+    if model is not None:
+        print(write_plan(model, plan, overwrite), file=where)
 
 
-def _use(model: Path, models: Sequence["ModelEntry"]) -> str:
-    return f'fitted_model = "{model.name}#{models[0].name}"'
-
-
-def _check_names(event: tuple[str, ...], name: tuple[str, ...]) -> None:
+def _check_words(event: tuple[str, ...], name: tuple[str, ...], population: str) -> None:
     from sim.errors import LimitError
+    from sim.exposure_response.model_file import is_population
 
+    faults = []
     if name and len(name) != len(event):
-        raise LimitError(f"--name is given {len(name)} times and --event {len(event)} times")
+        faults.append(f"--name is given {len(name)} times and --event {len(event)} times")
+    if not is_population(population):
+        faults.append("--population takes 1 to 300 characters on one line, not beginning with =+-@")
+    if faults:
+        raise LimitError("; ".join(faults))
 
 
 def _doses(
@@ -141,19 +152,20 @@ def _doses(
         faults.append("AUC/day of a dose is described, but --doses-mg is not given")
     if per_mg is not None and any(one is not None for one in ways):
         faults.append("--auc-per-day-per-mg already says what CL/F, doses and days would")
-    for option, value in (
-        ("--cl-f-l-per-h", cl_f_l_per_h),
-        ("--doses-per-cycle", doses_per_cycle),
-        ("--cycle-days", cycle_days),
-        ("--auc-per-day-per-mg", per_mg),
+    for option, value, (low, high) in (
+        ("--cl-f-l-per-h", cl_f_l_per_h, CL_F_LIMITS),
+        ("--doses-per-cycle", doses_per_cycle, COUNT_LIMITS),
+        ("--cycle-days", cycle_days, DAY_LIMITS),
+        ("--auc-per-day-per-mg", per_mg, PER_MG_LIMITS),
     ):
-        if value is not None and not (math.isfinite(value) and value > 0):
-            faults.append(f"{option} is {value:g}; it must be above 0")
+        if value is not None and not low <= value <= high:
+            fault = "must be above 0" if value <= 0 else f"must be within {low:g} to {high:g}"
+            faults.append(f"{option} is {str(value)[:20]}; it {fault}")
     doses = _numbers(doses_mg or "")
     if doses_mg is not None and (doses is None or not 1 <= len(doses) <= DOSES_AT_MOST):
         faults.append(
             f'--doses-mg is "{doses_mg[:60]}"; it takes 1 to {DOSES_AT_MOST} different doses '
-            "of 0 mg or more with commas between, such as 3,4"
+            f"of 0 to {DOSE_AT_MOST_MG:g} mg with commas between, such as 3,4"
         )
     if faults:
         raise LimitError("; ".join(faults))
@@ -172,82 +184,13 @@ def _doses(
 
 
 def _numbers(text: str) -> tuple[float, ...] | None:
-    """Return different finite numbers of 0 or more, or None."""
+    """Return different doses of 0 mg or more, or None."""
     try:
         found = tuple(float(part) for part in text.split(","))
     except ValueError:
         return None
-    sound = all(math.isfinite(one) and one >= 0.0 for one in found)
+    sound = all(0.0 <= one <= DOSE_AT_MOST_MG for one in found)
     return found if sound and len(set(found)) == len(found) else None
-
-
-def _refuse_standing(model: Path | None, out: Path | None, overwrite: bool) -> None:
-    """Refuse what would be overwritten before anything is computed."""
-    from sim.errors import FileError, Problem
-
-    problems = []
-    for path in (one for one in (model, out) if one is not None):
-        stands = path.exists() and not (path.is_dir() and not any(path.iterdir()))
-        message = hint = ""
-        if stands and not overwrite:
-            message = "this is there already"
-            hint = "choose another name, or replace it with --overwrite"
-        elif stands and path is out:
-            strange = _strange(path)
-            message = (
-                f"this folder holds {strange}, which is not of this command" if strange else ""
-            )
-            hint = "choose another folder with --out"
-        if message:
-            problems.append(Problem(path.name, None, None, "F11", "error", message, hint))
-    if problems:
-        raise FileError(problems)
-
-
-def _strange(folder: Path) -> str:
-    from sim.cli.er_fit_text import TABLES
-    from sim.figures_exposure_response import FIGURES
-
-    if not folder.is_dir():
-        return "no folder but a file"
-    own = {*TABLES, *FIGURES}
-    return next((one.name for one in sorted(folder.iterdir()) if one.name not in own), "")
-
-
-def _model_entries(
-    data: "IndividualData", fits: Sequence["EndpointFit"], names: dict[str, str]
-) -> list["ModelEntry"]:
-    """Return the models for the file; refuse where one has no estimate."""
-    from sim.errors import LimitError
-    from sim.exposure_response.model_file import EXPOSURE_UNIT, ModelEntry
-
-    without = [f"{one.title} ({one.note})" for one in fits if one.estimate is None]
-    if without:
-        raise LimitError(f"no model can be written for {'; '.join(without)}")
-    entries = []
-    for one in fits:
-        fit = one.estimate
-        assert fit is not None
-        v = fit.covariance
-        group = f", {data.columns.by} {one.group}" if one.group else ""
-        entries.append(
-            ModelEntry(
-                name=f"{names[one.endpoint]}_{one.group}" if one.group else names[one.endpoint],
-                intercept=fit.intercept,
-                slope_per_auc_per_day=fit.slope,
-                method=fit.method,
-                patients=fit.patients,
-                events=fit.events,
-                covariance=(float(v[0, 0]), float(v[0, 1]), float(v[1, 1])),
-                exposure_unit=EXPOSURE_UNIT,
-                exposure_range=(float(fit.exposure.min()), float(fit.exposure.max())),
-                source=(
-                    f"fitted by titrasim er fit to {data.file} (sha256 {data.sha256}), "
-                    f"column {one.endpoint} by {data.columns.exposure}{group}"
-                ),
-            )
-        )
-    return entries
 
 
 def _write_folder(
@@ -257,15 +200,19 @@ def _write_folder(
     doses: "Doses | None",
     overwrite: bool,
 ) -> None:
-    from sim.cli.er_fit_text import TABLES
-    from sim.figures_exposure_response import draw_all
+    from sim.cli.er_fit_tables import TABLES
+    from sim.cli.progress import progress_bar
+    from sim.figures_exposure_response import FIGURES, draw_all
     from sim.folder import whole_folder, write_bytes
 
-    with whole_folder(out, replace=overwrite) as folder:
+    total = len(TABLES) + len(FIGURES)
+    with whole_folder(out, replace=overwrite) as folder, progress_bar(total, "files") as advance:
         for name, table in TABLES.items():
-            write_bytes(folder / name, table(fits, doses).encode())
+            write_bytes(folder / name, table(data, fits, doses).encode())
+            advance(1)
         for name, content in draw_all(data, fits, doses):
             write_bytes(folder / name, content)
+            advance(1)
 
 
 COMMANDS = (fit,)

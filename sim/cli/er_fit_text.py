@@ -1,20 +1,19 @@
-"""What `titrasim er fit` shows: the text, the JSON and the CSV tables of its fits."""
+"""What `titrasim er fit` shows: the text and the JSON of its fits."""
 
-import csv
-import io
 import math
 import statistics
 import textwrap
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sim.exposure_response.endpoint_fit import Doses, EndpointFit
-from sim.exposure_response.individual_data import IndividualData
+from sim.exposure_response.endpoint_fit import Doses, EndpointFit, exposure_warnings
+from sim.exposure_response.individual_data import NOT_STATED, IndividualData
 from sim.exposure_response.logistic import Interval, LogisticFit
 from sim.exposure_response.observed import INTERVAL
 
 WIDTH = 96
+FLIC_SOURCE = "doi:10.1002/sim.7273"
 METHODS = {
     "ml": "maximum likelihood",
     "firth": "Firth's penalised likelihood",
@@ -26,6 +25,8 @@ def report_text(
 ) -> str:
     """Return the readable account of all fits, with the limits that hold for them."""
     lines = [*_heading(data, method)]
+    for warning in exposure_warnings(data):
+        lines += _warned(warning, "")
     for one in fits:
         lines += ["", *_endpoint(one, doses)]
     lines += ["", "Limits, which hold for every number above:"]
@@ -35,9 +36,11 @@ def report_text(
 
 def limits(data: IndividualData, fits: Sequence[EndpointFit], doses: Doses | None) -> Iterator[str]:
     """Say what the numbers do not."""
+    whose = "" if data.population == NOT_STATED else f" ({data.population})"
     yield (
-        f"The models describe the patients of {data.file}. Where these have relapsed or refractory "
-        "disease, as in the paper, and the trial is maintenance, using them there is an assumption."
+        f"The models describe the patients of {data.file}{whose}. Where these have relapsed or "
+        "refractory disease, as in the paper, and the trial is maintenance, using them there is an "
+        "assumption."
     )
     yield (
         f"{data.columns.exposure} is taken as given, in ng*h/mL per day. An exposure averaged only "
@@ -49,6 +52,12 @@ def limits(data: IndividualData, fits: Sequence[EndpointFit], doses: Doses | Non
             "Probabilities at a dose are those at the typical patient's AUC/day, not averages over "
             f"patients. AUC/day of 1 mg is {doses.auc_per_day_per_mg:.4g}: {doses.source}."
         )
+    if any(one.estimate is not None and one.estimate.method == "firth" for one in fits):
+        yield (
+            "Firth's probabilities lean towards one half. Predictions, curves and the model file "
+            "keep his slope and take the intercept at which as many events are predicted as were "
+            f"observed (FLIC, {FLIC_SOURCE}); their covariance is the inverse information there."
+        )
     if len(fits) > 1:
         yield (
             "Every model is fitted on its own; how the estimates of one group of patients vary "
@@ -58,6 +67,11 @@ def limits(data: IndividualData, fits: Sequence[EndpointFit], doses: Doses | Non
 
 def _wrapped(text: str) -> list[str]:
     return textwrap.wrap(text, WIDTH, initial_indent="  - ", subsequent_indent="    ")
+
+
+def _warned(text: str, indent: str) -> list[str]:
+    start = f"{indent}warning: "
+    return textwrap.wrap(text, WIDTH, initial_indent=start, subsequent_indent=f"{indent}  ")
 
 
 def _heading(data: IndividualData, method: str) -> Iterator[str]:
@@ -71,6 +85,7 @@ def _heading(data: IndividualData, method: str) -> Iterator[str]:
             yield f"left out: {count} with {column} missing"
     span = f"{x.min():.4g} to {x.max():.4g}, median {statistics.median(x):.4g}"
     yield f"{data.columns.exposure}: {span} ng*h/mL per day"
+    yield f"population: {data.population}"
     yield f"logit P = intercept + slope * {data.columns.exposure}, by {METHODS[method]}"
 
 
@@ -80,8 +95,10 @@ def _endpoint(one: EndpointFit, doses: Doses | None) -> Iterator[str]:
     yield title + (f", {one.left_out} left out with it missing" if one.left_out else "")
     if one.note:
         yield from textwrap.wrap(one.note, WIDTH, initial_indent="  ", subsequent_indent="  ")
-    if one.fit is not None:
-        yield from _coefficients(one, one.fit, doses)
+    for warning in one.warnings:
+        yield from _warned(warning, "  ")
+    if one.fit is not None and one.wald is not None:
+        yield from _coefficients(one, one.fit, one.wald, doses)
     if one.by_quantile:
         yield _row("  ", "observed", "exposure", "n/N", "share", f"95 % {INTERVAL}")
         for part in (*one.about_median, *one.by_quantile):
@@ -99,44 +116,59 @@ def _endpoint(one: EndpointFit, doses: Doses | None) -> Iterator[str]:
 
 
 def _row(indent: str, label: str, middle: str, count: str, share: str, bounds: str) -> str:
-    return f"{indent + label:<30}{middle:>17}{count:>9}{share:>9}   {bounds}"
+    return f"{indent + label:<30}{middle:>17} {count:>8} {share:>8}   {bounds}"
 
 
 def _percent(value: float) -> str:
     return f"{100.0 * value:.1f} %"
 
 
-def _coefficients(one: EndpointFit, fit: LogisticFit, doses: Doses | None) -> Iterator[str]:
-    assert one.wald is not None
-    assert one.profile is not None
+def _coefficients(
+    one: EndpointFit, fit: LogisticFit, wald: tuple[Interval, Interval], doses: Doses | None
+) -> Iterator[str]:
     yield f"  {'':<20}{'estimate':>12}{'SE':>12}   {'95 % Wald':<24}95 % profile"
     rows = (
         ("intercept", fit.intercept, fit.se_intercept),
         ("slope", fit.slope, fit.se_slope),
     )
-    for (label, value, se), wald, profile in zip(rows, one.wald, one.profile, strict=True):
+    for (label, value, se), by_wald, by_profile in zip(rows, wald, one.profile, strict=True):
         estimate = _number(value) if fit.is_finite else "none"
-        yield (
-            f"  {label:<20}{estimate:>12}{_number(se):>12}   {_interval(wald):<24}"
-            f"{_interval(profile)}"
-        )
+        yield _line(label, estimate, _number(se), by_wald, by_profile)
     if doses is not None:
         per_mg = doses.auc_per_day_per_mg
-        wald, profile = (_odds_ratio(pair[1], per_mg) for pair in (one.wald, one.profile))
-        ratio = _number(_exp(fit.slope * per_mg)) if fit.is_finite else "none"
+        ratio = _number(exp_or_infinite(fit.slope * per_mg)) if fit.is_finite else "none"
+        of_wald, of_profile = odds_ratio(wald[1], per_mg), odds_ratio(one.profile[1], per_mg)
+        yield _line("odds ratio per mg", ratio, "", of_wald, of_profile)
+    if fit.flic_intercept is not None:
+        of_flic = _number(math.sqrt(float(fit.prediction_covariance[0, 0])))
         yield (
-            f"  {'odds ratio per mg':<20}{ratio:>12}{'':>12}   {_interval(wald):<24}"
-            f"{_interval(profile)}"
+            f"  {'FLIC intercept':<20}{_number(fit.flic_intercept):>12}{of_flic:>12}   "
+            f"for predictions and the model file"
+        )
+    if one.profile_fault:
+        yield from textwrap.wrap(
+            f"profile not found: {one.profile_fault}",
+            WIDTH,
+            initial_indent="  ",
+            subsequent_indent="    ",
         )
     kind = "penalised likelihood ratio" if fit.method == "firth" else "likelihood ratio"
     yield f"  {kind} {fit.likelihood_ratio:.3f} on 1 df, p {_p(fit.p_value)}"
+
+
+def _line(
+    label: str, estimate: str, se: str, wald: Interval | None, profile: Interval | None
+) -> str:
+    return f"  {label:<20}{estimate:>12}{se:>12}   {_interval(wald):<24}{_interval(profile)}"
 
 
 def _number(value: float) -> str:
     return "-" if math.isnan(value) else f"{value:.4g}"
 
 
-def _interval(pair: Interval) -> str:
+def _interval(pair: Interval | None) -> str:
+    if pair is None:
+        return "not found"
     if math.isnan(pair.low) and math.isnan(pair.high):
         return "-"
     return f"[{_number(pair.low)}, {_number(pair.high)}]"
@@ -146,18 +178,24 @@ def _p(value: float) -> str:
     return "< 0.0001" if value < 0.0001 else f"= {value:.4f}"
 
 
-def _exp(value: float) -> float:
-    return math.inf if value >= 700.0 else math.exp(value)
+def exp_or_infinite(value: float) -> float:
+    """Return e to a power; a finite one too large for a number gives the largest of its order."""
+    return math.inf if value == math.inf else math.exp(min(value, 700.0))
 
 
-def _odds_ratio(pair: Interval, per_mg: float) -> Interval:
-    return Interval(_exp(pair.low * per_mg), _exp(pair.high * per_mg))
+def odds_ratio(pair: Interval | None, per_mg: float) -> Interval | None:
+    if pair is None:
+        return None
+    return Interval(exp_or_infinite(pair.low * per_mg), exp_or_infinite(pair.high * per_mg))
 
 
 def report_json(
     data: IndividualData, fits: Sequence[EndpointFit], method: str, doses: Doses | None
 ) -> dict[str, Any]:
-    """Return everything as plain values; what is infinite or missing is null."""
+    """Return everything as plain values.
+
+    What is missing is null; an infinite bound is null beside "unbounded": true.
+    """
     content = {
         "file": data.file,
         "sha256": data.sha256,
@@ -165,6 +203,8 @@ def report_json(
         "patients": len(data.exposure),
         "without_exposure": data.without_exposure,
         "without_group": data.without_group,
+        "population": data.population,
+        "warnings": list(exposure_warnings(data)),
         "exposure": data.columns.exposure,
         "exposure_unit": "ng*h/mL per day",
         "method": method,
@@ -185,30 +225,58 @@ def _endpoint_json(one: EndpointFit, doses: Doses | None) -> dict[str, Any]:
         "events": int(one.event.sum()),
         "without_event": one.left_out,
         "note": one.note or None,
+        "warnings": list(one.warnings),
         "fit": None,
         "about_median": [{**asdict(part), "share": part.share} for part in one.about_median],
         "by_quantile": [{**asdict(part), "share": part.share} for part in one.by_quantile],
         "predicted": [asdict(part) for part in one.predictions],
     }
-    if one.fit is not None and one.wald is not None and one.profile is not None:
+    if one.fit is not None and one.wald is not None:
         fit = one.fit
-        ratio = _exp(fit.slope * doses.auc_per_day_per_mg) if doses is not None else None
+        wald, profile = map(_both, (one.wald, one.profile))
+        ratio = exp_or_infinite(fit.slope * doses.auc_per_day_per_mg) if doses is not None else None
         content["fit"] = {
             "intercept": fit.intercept,
             "slope": fit.slope,
             "se_intercept": fit.se_intercept,
             "se_slope": fit.se_slope,
             "covariance": fit.covariance.tolist(),
-            "wald": {"intercept": asdict(one.wald[0]), "slope": asdict(one.wald[1])},
-            "profile": {"intercept": asdict(one.profile[0]), "slope": asdict(one.profile[1])},
+            "has_estimate": fit.is_finite,
+            "wald": wald,
+            "profile": profile,
+            "profile_not_found": one.profile_fault or None,
             "odds_ratio_per_mg": ratio,
             "log_likelihood": fit.log_likelihood,
             "null_log_likelihood": fit.null_log_likelihood,
             "likelihood_ratio": fit.likelihood_ratio,
             "p_value": fit.p_value,
             "separation": fit.separation,
+            "other_tops": [asdict(top) for top in fit.other_tops],
+            "flic": _flic_json(fit),
         }
     return content
+
+
+def _both(pair: Sequence[Interval | None]) -> dict[str, Any]:
+    return dict(zip(("intercept", "slope"), map(_bounds, pair), strict=True))
+
+
+def _bounds(interval: Interval | None) -> dict[str, Any] | None:
+    """Return the bounds, null where infinite or missing, and whether one is infinite."""
+    if interval is None:
+        return None
+    return {**asdict(interval), "unbounded": math.isinf(interval.low) or math.isinf(interval.high)}
+
+
+def _flic_json(fit: LogisticFit) -> dict[str, Any] | None:
+    if fit.flic_intercept is None:
+        return None
+    return {
+        "intercept": fit.flic_intercept,
+        "slope": fit.slope,
+        "covariance": fit.prediction_covariance.tolist(),
+        "source": FLIC_SOURCE,
+    }
 
 
 def _plain(value: Any) -> Any:
@@ -217,81 +285,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def coefficients_csv(fits: Sequence[EndpointFit], doses: Doses | None) -> str:
-    """Return one row a coefficient; empty where there is no value."""
-    names = "endpoint group patients events term estimate se wald_low wald_high profile_low"
-    header = f"{names} profile_high covariance likelihood_ratio p_value method separation".split()
-    rows: list[list[object]] = []
-    for one in fits:
-        fit = one.fit
-        if fit is None or one.wald is None or one.profile is None:
-            continue
-        start = [one.endpoint, one.group, fit.patients, fit.events]
-        end = [fit.likelihood_ratio, fit.p_value, fit.method, fit.separation]
-        both = float(fit.covariance[0, 1])
-        for number, (term, value, se) in enumerate(
-            (("intercept", fit.intercept, fit.se_intercept), ("slope", fit.slope, fit.se_slope))
-        ):
-            wald, profile = one.wald[number], one.profile[number]
-            bounds = [wald.low, wald.high, profile.low, profile.high]
-            rows.append([*start, term, value, se, *bounds, both, *end])
-        if doses is not None:
-            per_mg = doses.auc_per_day_per_mg
-            wald, profile = (_odds_ratio(pair[1], per_mg) for pair in (one.wald, one.profile))
-            bounds = [wald.low, wald.high, profile.low, profile.high]
-            ratio = _exp(fit.slope * per_mg)
-            rows.append([*start, "odds_ratio_per_mg", ratio, math.nan, *bounds, math.nan, *end])
-    return _csv(header, rows)
-
-
-def observed_csv(fits: Sequence[EndpointFit], _doses: Doses | None) -> str:
-    """Return one row an exposure group."""
-    names = "endpoint group split label exposure_low exposure_median exposure_high patients events"
-    rows = [
-        [
-            *(one.endpoint, one.group, split, part.label),
-            *(part.exposure_low, part.exposure_median, part.exposure_high),
-            *(part.patients, part.events, part.share, part.low, part.high, INTERVAL),
-        ]
-        for one in fits
-        for split, parts in (("median", one.about_median), ("quantile", one.by_quantile))
-        for part in parts
-    ]
-    return _csv([*names.split(), "share", "low", "high", "interval"], rows)
-
-
-def predicted_csv(fits: Sequence[EndpointFit], _doses: Doses | None) -> str:
-    """Return one row a dose; none without doses or a finite estimate."""
-    names = "endpoint group dose_mg auc_per_day probability low high beyond_data"
-    rows = [
-        [
-            *(one.endpoint, one.group, at.dose_mg, at.exposure),
-            *(at.probability, at.low, at.high, str(at.is_beyond).lower()),
-        ]
-        for one in fits
-        for at in one.predictions
-    ]
-    return _csv(names.split(), rows)
-
-
-def _csv(header: list[str], rows: Iterable[Sequence[object]]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows([_cell(value) for value in row] for row in rows)
-    return text.getvalue()
-
-
-def _cell(value: object) -> str:
-    if isinstance(value, float):
-        return "" if math.isnan(value) else f"{value:.12g}"
-    return str(value)
-
-
-TABLES: dict[str, Callable[[Sequence[EndpointFit], Doses | None], str]] = {
-    "coefficients.csv": coefficients_csv,
-    "observed.csv": observed_csv,
-    "predicted.csv": predicted_csv,
-}

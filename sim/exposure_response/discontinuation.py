@@ -22,8 +22,6 @@ from sim.errors import LimitError
 Array = NDArray[np.float64]
 
 CLEARANCE_NODES = 31
-# In draws, where the counts scatter by 2 points, 15 nodes are exact to 1e-7.
-CLEARANCE_NODES_IN_DRAWS = 15
 FRAILTY_STEP = 0.45
 FRAILTY_STEPS_AT_LEAST = 40
 FRAILTY_MASS_BELOW = 1e-6

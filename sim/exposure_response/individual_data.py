@@ -1,17 +1,15 @@
 """Individual exposures and events from a CSV file, one row a patient.
 
-Comma, semicolon or tab; `.`, `NA` and an empty cell are missing. Every fault is reported at
-once, by line, with a code for its class:
+Comma, semicolon or tab; decimal commas unless the comma is the delimiter; `.`, `NA` and an
+empty cell are missing. Every fault is reported at once, by line, with a code for its class:
 
 D31 empty, D32 not UTF-8 text, D33 column missing, D34 column named twice, D35 ragged line,
-D36 text in a number, D37 infinite or not a number, D38 negative exposure, D39 event neither
-0 nor 1, D40 identifier twice or missing, D41 all events or none, D42 one exposure value,
-D43 too few patients, D44 nothing left.
+D36 text in a number, D37 infinite, not a number or of no usable size, D38 negative exposure,
+D39 event neither 0 nor 1, D40 identifier twice or missing, D41 all events or none, D42 one
+exposure value, D43 too few patients, D44 nothing left.
 """
 
-import csv
 import hashlib
-import io
 import math
 import os
 import re
@@ -23,15 +21,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.errors import DataError, FileError, LimitError, Problem, quoted
+from sim.exposure_response.delimited import read_delimited
+from sim.exposure_response.logistic_many import EXPOSURE_AT_LEAST, EXPOSURE_AT_MOST
 from sim.scenario.nearest import nearest
 
 PATIENTS_AT_LEAST = 10
 NAMED_AT_MOST = 12
-DELIMITERS = (",", ";", "\t")
+NOT_STATED = "not stated"
 MISSING = ("", ".", "na")
 TRUE, FALSE = ("1", "1.0", "yes", "true"), ("0", "0.0", "no", "false")
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+([eE][+-]?\d+)?")
+_DECIMAL_POINT = re.compile(r"[+-]?\d*\.\d+([eE][+-]?\d+)?")
+_NOT_ZERO = re.compile(r"[+0.]*[1-9]")
 _NOT_FINITE = re.compile(r"[+-]?(nan|inf|infinity)", re.IGNORECASE)
 
 
@@ -50,7 +52,7 @@ class IndividualData:
     """What the file holds of patients whose exposure is known, in the file's order.
 
     exposure (n,); events maps a column to (n,) of 0, 1 or NaN for missing; groups has n labels,
-    all empty without a grouping column.
+    all empty without a grouping column. population says in words who the patients are.
     """
 
     file: str
@@ -62,6 +64,7 @@ class IndividualData:
     groups: tuple[str, ...]
     without_exposure: int
     without_group: int
+    population: str = NOT_STATED
 
     def without_event(self, column: str) -> int:
         """Patients left out of one endpoint because its event is missing."""
@@ -80,19 +83,22 @@ class _Row:
     cells: dict[str, str]
 
 
-def read_individual_data(path: str | os.PathLike[str], columns: Columns) -> IndividualData:
+def read_individual_data(
+    path: str | os.PathLike[str], columns: Columns, population: str = NOT_STATED
+) -> IndividualData:
     """Read the columns of a CSV file.
 
     Raises FileError where it cannot be read, DataError with every fault of its content, and
     LimitError where one column is asked for twice.
     """
     _refuse_same_column(columns)
-    name = Path(path).name
+    name = Path(path).name or str(path)
     data = _bytes(Path(path), name)
-    rows, problems = _rows(_text(data, name), name, columns)
+    rows, delimiter, problems = _rows(_text(data, name), name, columns)
     if rows is None:
         raise DataError(problems)
-    cells = _Cells(name, problems)
+    decimals = _decimals([row.cells[columns.exposure] for row in rows], delimiter)
+    cells = _Cells(name, problems, decimals)
     exposure = [cells.exposure(row, columns.exposure) for row in rows]
     events = {
         column: np.array([cells.event(row, column) for row in rows], np.float64)
@@ -116,6 +122,7 @@ def read_individual_data(path: str | os.PathLike[str], columns: Columns) -> Indi
         groups=tuple(group or "" for group, keep in zip(groups, kept, strict=True) if keep),
         without_exposure=sum(math.isnan(x) for x in exposure),
         without_group=sum(group is None for group in groups),
+        population=population,
     )
     if whole := list(_content_problems(found)):
         raise DataError(whole)
@@ -123,8 +130,8 @@ def read_individual_data(path: str | os.PathLike[str], columns: Columns) -> Indi
 
 
 def _refuse_same_column(columns: Columns) -> None:
-    asked = [columns.exposure, *columns.events, columns.by, columns.identifier]
-    twice = sorted({one for one in asked if one is not None and asked.count(one) > 1})
+    asked = _asked(columns)
+    twice = sorted({one for one in asked if asked.count(one) > 1})
     if twice:
         raise LimitError(f"column {quoted(twice[0])} is named by two options")
 
@@ -165,31 +172,31 @@ def _text(data: bytes, name: str) -> str:
         raise DataError([_problem(name, line, "D32", message, advice)]) from None
 
 
-def _rows(text: str, name: str, columns: Columns) -> tuple[list[_Row] | None, list[Problem]]:
-    """Return the rows with a cell for every column asked for; None without those columns."""
-    header_line = next(line for line in text.splitlines() if line.strip())
-    delimiter = max(DELIMITERS, key=header_line.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    lines: list[tuple[int, list[str]]] = []
+def _asked(columns: Columns) -> list[str]:
+    asked = [columns.exposure, *columns.events, columns.by, columns.identifier]
+    return [one for one in asked if one is not None]
+
+
+def _rows(text: str, name: str, columns: Columns) -> tuple[list[_Row] | None, str, list[Problem]]:
+    """Return the rows with a cell for every column asked for, None without those columns.
+
+    With them come the delimiter and all problems.
+    """
+    found = read_delimited(text, _asked(columns))
+    lines, delimiter = found.lines, found.delimiter
     problems: list[Problem] = []
-    before = 0
-    try:
-        for record in reader:
-            if any(cell.strip() for cell in record):
-                lines.append((before + 1, [cell.strip() for cell in record]))
-            before = reader.line_num
-    except csv.Error:
+    if found.fault_line is not None:
         message = "a quotation mark is not closed or stands inside a cell"
-        problems.append(_problem(name, before + 1, "D35", message))
+        problems.append(_problem(name, found.fault_line, "D35", message))
         if not lines:
-            return None, problems
+            return None, delimiter, problems
     at, header = lines[0]
     problems += _header_problems(header, at, name, columns)
     if any(problem.code in ("D33", "D34") for problem in problems):
-        return None, problems
+        return None, delimiter, problems
     if len(lines) == 1 and not problems:
         message = "there is a header and no patient"
-        return None, [_problem(name, at, "D31", message)]
+        return None, delimiter, [_problem(name, at, "D31", message)]
     rows = []
     for line, record in lines[1:]:
         if len(record) == len(header):
@@ -202,12 +209,18 @@ def _rows(text: str, name: str, columns: Columns) -> tuple[list[_Row] | None, li
         )
         message = f"this line has {cells}, the header {len(header)}"
         problems.append(_problem(name, line, "D35", message, hint))
-    return rows, problems
+    return rows, delimiter, problems
+
+
+def _decimals(cells: Sequence[str], delimiter: str) -> str:
+    """Return which decimals a column has: "point", "comma", or "mixed" where nobody can tell."""
+    if delimiter == "," or not any(_DECIMAL_COMMA.fullmatch(cell) for cell in cells):
+        return "point"
+    return "mixed" if any(_DECIMAL_POINT.fullmatch(cell) for cell in cells) else "comma"
 
 
 def _header_problems(header: list[str], at: int, name: str, columns: Columns) -> Iterator[Problem]:
-    asked = [columns.exposure, *columns.events, columns.by, columns.identifier]
-    for column in (one for one in asked if one is not None):
+    for column in _asked(columns):
         if header.count(column) > 1:
             message = f"{header.count(column)} columns are called {quoted(column)}"
             yield _problem(name, at, "D34", message)
@@ -227,8 +240,8 @@ def _or_missing(cell: str) -> str | None:
 class _Cells:
     """Reads cells and collects what is wrong with them; a faulty cell gives NaN."""
 
-    def __init__(self, name: str, problems: list[Problem]) -> None:
-        self.name, self.problems = name, problems
+    def __init__(self, name: str, problems: list[Problem], decimals: str) -> None:
+        self.name, self.problems, self.decimals = name, problems, decimals
 
     def exposure(self, row: _Row, column: str) -> float:
         cell = row.cells[column]
@@ -237,24 +250,33 @@ class _Cells:
         if _NOT_FINITE.fullmatch(cell):
             message = f"{column} is {quoted(cell)}; an exposure is a finite number"
             return self._fault(row, "D37", message, 'a missing one is written "." or "NA"')
-        if not _NUMBER.fullmatch(cell):
-            found = _DECIMAL_COMMA.fullmatch(cell)
-            hint = f"write {cell.replace(',', '.')}" if found else ""
+        has_comma = _DECIMAL_COMMA.fullmatch(cell) is not None
+        number = cell.replace(",", ".") if has_comma else cell
+        if not _NUMBER.fullmatch(number) or (has_comma and self.decimals == "point"):
+            hint = f"write {number}" if has_comma else ""
             return self._fault(row, "D36", f"{column} is {quoted(cell)}, not a number", hint)
-        value = float(cell)
+        if has_comma and self.decimals == "mixed":
+            message = f"{column} is {quoted(cell)}, while other lines have a decimal point"
+            return self._fault(row, "D36", message, "use one of the two throughout")
+        value = float(number)
         if not math.isfinite(value):
             return self._fault(row, "D37", f"{column} is {quoted(cell)}, which is too large")
         if value < 0.0:
             return self._fault(row, "D38", f"{column} is {cell}; an exposure is 0 or more")
+        is_zero = value == 0.0 and not _NOT_ZERO.match(number)
+        if not is_zero and not EXPOSURE_AT_LEAST <= value <= EXPOSURE_AT_MOST:
+            allowed = f"0, or {EXPOSURE_AT_LEAST:g} to {EXPOSURE_AT_MOST:g}"
+            return self._fault(row, "D37", f"{column} is {cell}; an exposure is {allowed}")
         return value
 
     def event(self, row: _Row, column: str) -> float:
         cell = row.cells[column]
         if _or_missing(cell) is None:
             return math.nan
-        if cell.lower() in TRUE:
+        word = cell.lower().replace(",", ".") if self.decimals == "comma" else cell.lower()
+        if word in TRUE:
             return 1.0
-        if cell.lower() in FALSE:
+        if word in FALSE:
             return 0.0
         message = f"{column} is {quoted(cell)}; an event is 0 or 1, no or yes, false or true"
         return self._fault(row, "D39", message)

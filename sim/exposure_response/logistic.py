@@ -3,31 +3,44 @@
 logit P = intercept + slope * exposure. Everything is solved on a centred and scaled exposure
 and told on the given one. Firth's estimate maximises l + log(det I) / 2 (Firth, Biometrika
 1993;80:27; Heinze and Schemper, Stat Med 2002;21:2409); its tests and intervals profile that
-penalised likelihood with the information of both coefficients, as R's logistf does.
+penalised likelihood with the information of both coefficients, as R's logistf does. The
+penalised likelihood can have several tops; the highest is the estimate, the others are kept.
+Firth's probabilities lean towards one half, so predictions take the intercept of FLIC (Puhr,
+Heinze, Nold, Lusa and Geroldinger, Stat Med 2017;36:2302): maximum likelihood at Firth's slope.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.optimize import brentq
 from scipy.special import expit
 from scipy.stats import chi2, norm
 
 from sim.errors import LimitError
-from sim.exposure_response.likelihood import Floats, design_of, information, maximise
-from sim.exposure_response.logistic_many import ManyFits, fit_many
+from sim.exposure_response.likelihood import INTERCEPT, SLOPE, Floats, Surface
+from sim.exposure_response.logistic_many import (
+    EXPOSURE_AT_LEAST,
+    EXPOSURE_AT_MOST,
+    ManyFits,
+    are_usable,
+    fit_many,
+)
+from sim.exposure_response.logistic_profile import Interval, Profiled, Top, profile_interval
+from sim.exposure_response.logistic_search import find_tops
 
 __all__ = [
+    "EXPOSURE_AT_LEAST",
+    "EXPOSURE_AT_MOST",
     "Interval",
     "LogisticFit",
     "ManyFits",
     "Method",
     "Prediction",
     "Separation",
+    "Top",
     "explain_separation",
+    "explain_tops",
     "find_separation",
     "fit_logistic",
     "fit_many",
@@ -35,17 +48,7 @@ __all__ = [
 
 Method = Literal["ml", "firth"]
 Separation = Literal["none", "quasi", "complete"]
-INTERCEPT, SLOPE = 0, 1
-BOTH = (INTERCEPT, SLOPE)
-BOUND_STEPS_AT_MOST = 60
-
-
-@dataclass(frozen=True)
-class Interval:
-    """Bounds of a confidence interval; infinite where the data set no bound."""
-
-    low: float
-    high: float
+CHI_SQUARE_95 = 3.841458820694124
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,10 @@ class LogisticFit:
     covariance is the inverse information (2, 2) of (intercept, slope). Under separation maximum
     likelihood has no finite estimate: slope is then infinite and the covariance NaN, while
     log_likelihood is the supremum, so that the likelihood-ratio test and the finite profile
-    bound still hold. For Firth's method both log-likelihoods are penalised.
+    bound still hold. For Firth's method both log-likelihoods are penalised, other_tops are the
+    lower ones found, highest first, and flic_intercept and flic_covariance (2, 2) what predictions
+    take: the intercept that predicts as many events as were observed, and the inverse information
+    there.
     """
 
     intercept: float
@@ -78,6 +84,19 @@ class LogisticFit:
     separation: Separation
     exposure: Floats = field(repr=False, compare=False)
     event: Floats = field(repr=False, compare=False)
+    other_tops: tuple[Top, ...] = ()
+    flic_intercept: float | None = None
+    flic_covariance: Floats | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def prediction_intercept(self) -> float:
+        """The intercept that predictions take: FLIC's for Firth's method, else the estimate."""
+        return self.intercept if self.flic_intercept is None else self.flic_intercept
+
+    @property
+    def prediction_covariance(self) -> Floats:
+        """The inverse information (2, 2) at the coefficients that predictions take."""
+        return self.covariance if self.flic_covariance is None else self.flic_covariance
 
     @property
     def is_finite(self) -> bool:
@@ -120,12 +139,22 @@ class LogisticFit:
         """Return the (penalised) profile-likelihood intervals of (intercept, slope).
 
         Without a finite estimate the slope has one finite bound and the intercept's are NaN.
+        Where the profile crosses its limit more than once, the outermost crossings are taken.
+        Raises LimitError where the profile cannot be followed.
         """
+        return self.profile_interval(INTERCEPT, level), self.profile_interval(SLOPE, level)
+
+    def profile_interval(self, which: int, level: float = 0.95) -> Interval:
+        """Return one of profile_intervals: which is 0 for the intercept, 1 for the slope."""
         _check_level(level)
-        return _profile(self, INTERCEPT, level), _profile(self, SLOPE, level)
+        tops = (Top(self.intercept, self.slope, self.log_likelihood), *self.other_tops)
+        profiled = Profiled(self.exposure, self.event, self.method == "firth", tops)
+        return profile_interval(profiled, which, float(chi2.isf(1.0 - level, 1)))
 
     def predict(self, exposure: ArrayLike, level: float = 0.95) -> Prediction:
         """Return probabilities at exposures, intervals by the delta method on the logit.
+
+        Both use the intercept and covariance for predictions.
 
         Raises LimitError where separation leaves no finite estimate.
         """
@@ -133,8 +162,8 @@ class LogisticFit:
             raise LimitError("no probability can be predicted: there is no finite estimate")
         quantile = _normal_quantile(level)
         at = np.asarray(exposure, np.float64)
-        eta = self.intercept + self.slope * at
-        v = self.covariance
+        eta = self.prediction_intercept + self.slope * at
+        v = self.prediction_covariance
         variance = v[0, 0] + 2.0 * at * v[0, 1] + at**2 * v[1, 1]
         margin = quantile * np.sqrt(np.maximum(variance, 0.0))
         return Prediction(
@@ -153,30 +182,53 @@ def fit_logistic(exposure: ArrayLike, event: ArrayLike, method: Method = "ml") -
     if method == "ml" and separation != "none":
         return _without_estimate(x, y, separation)
     centre, scale = float(x.mean()), float(x.std())
-    design = design_of((x - centre) / scale)
     firth = method == "firth"
-    start = np.array([_logit(y.mean()), 0.0])
-    null, null_value = maximise(design, y, start, (INTERCEPT,), firth)
-    found, value = maximise(design, y, null, BOTH, firth)
-    # From (a, b) on the scaled exposure to the given one.
-    back = np.array([[1.0, -centre / scale], [0.0, 1.0 / scale]])
-    covariance = back @ np.linalg.inv(information(design, found)) @ back.T
-    intercept, slope = back @ found
+    surface = Surface((x - centre) / scale, y, firth)
+    start = np.array([_logit(float(y.mean())), 0.0])
+    flat = surface.climb(start[None, :], (INTERCEPT,)).highest()
+    if flat is None:
+        raise LimitError("the logistic fit did not converge; look for extreme exposures")
     # The penalty of the given exposure differs from the scaled one's by log(scale).
     shift = float(np.log(scale)) if firth else 0.0
+    found = find_tops(surface, flat[0])
+    tops = [
+        Top(float(top[0] - top[1] * centre / scale), float(top[1] / scale), height + shift)
+        for top, height in found
+    ]
+    best, at = tops[0], found[0][0]
+    flic = _flic(surface, at) if firth else None
     return LogisticFit(
-        intercept=float(intercept),
-        slope=float(slope),
-        covariance=0.5 * (covariance + covariance.T),
-        log_likelihood=value + shift,
-        null_log_likelihood=null_value + shift,
+        intercept=best.intercept,
+        slope=best.slope,
+        covariance=_covariance(surface, at, centre, scale),
+        log_likelihood=best.log_likelihood,
+        null_log_likelihood=flat[1] + shift,
         patients=len(x),
         events=int(y.sum()),
         method=method,
         separation=separation,
         exposure=x,
         event=y,
+        other_tops=tuple(tops[1:]),
+        flic_intercept=None if flic is None else float(flic[0] - flic[1] * centre / scale),
+        flic_covariance=None if flic is None else _covariance(surface, flic, centre, scale),
     )
+
+
+def _flic(surface: Surface, top: Floats) -> Floats:
+    """Return the coefficients (2,) with the slope kept and as many events as were observed."""
+    plain = Surface(surface.exposure, surface.event, firth=False)
+    found = plain.climb(top[None, :], (INTERCEPT,)).highest()
+    if found is None:
+        raise LimitError("the intercept for predictions was not found; look for extreme exposures")
+    return found[0]
+
+
+def _covariance(surface: Surface, at: Floats, centre: float, scale: float) -> Floats:
+    """Return the inverse information (2, 2) of coefficients of the given exposure."""
+    at_mean, mean, slope = surface.variances(at)
+    mean, slope = centre + scale * mean, slope / (scale * scale)
+    return np.array([[at_mean + mean * mean * slope, -mean * slope], [-mean * slope, slope]])
 
 
 def find_separation(exposure: ArrayLike, event: ArrayLike) -> Separation:
@@ -215,12 +267,32 @@ def explain_separation(fit: LogisticFit) -> str:
     return f"{fit.separation} separation: {ranges}{touching}. {advice}"
 
 
+def explain_tops(fit: LogisticFit) -> str:
+    """Return a warning where another top fits about as well as the estimate; else empty."""
+    close = [
+        top for top in fit.other_tops if fit.log_likelihood - top.log_likelihood < CHI_SQUARE_95 / 2
+    ]
+    if not close:
+        return ""
+    slopes = ", ".join(f"{top.slope:.4g}" for top in close[:3])
+    return (
+        f"the penalised likelihood has {len(close) + 1} tops of about the same height: the "
+        f"highest has slope {fit.slope:.4g}, {'others' if len(close) > 1 else 'another'} {slopes}. "
+        "The data do not tell these models apart; look for exposures far from the others. The "
+        "profile interval encloses all of them, Wald interval, band and covariance only the highest"
+    )
+
+
 def _checked(exposure: ArrayLike, event: ArrayLike) -> tuple[Floats, Floats]:
     x, y = np.array(exposure, np.float64), np.array(event, np.float64)
     if x.ndim != 1 or x.shape != y.shape:
         raise LimitError(f"exposure of shape {x.shape} and event of shape {y.shape} do not match")
     if not np.isfinite(x).all():
         raise LimitError("an exposure is missing or infinite")
+    if not are_usable(x):
+        raise LimitError(
+            f"an exposure is neither 0 nor within {EXPOSURE_AT_LEAST:g} to {EXPOSURE_AT_MOST:g}"
+        )
     if not np.isin(y, (0.0, 1.0)).all():
         raise LimitError("an event is neither 0 nor 1")
     if y.sum() in (0, len(y)):
@@ -274,60 +346,3 @@ def _normal_quantile(level: float) -> float:
 def _check_level(level: float) -> None:
     if not 0.0 < level < 1.0:
         raise LimitError(f"a confidence level lies between 0 and 1; {level:g} does not")
-
-
-def _profile(fit: LogisticFit, which: int, level: float) -> Interval:
-    """Find where twice the loss of profile log-likelihood reaches the chi-square quantile."""
-    if which == INTERCEPT and not fit.is_finite:
-        return Interval(float("nan"), float("nan"))
-    x, firth = fit.exposure, fit.method == "firth"
-    scale = float(x.std())
-    # The intercept is a coefficient of its own only on an exposure that is not centred.
-    centre = float(x.mean()) if which == SLOPE else 0.0
-    design = design_of((x - centre) / scale)
-    best = fit.log_likelihood - (float(np.log(scale)) if firth else 0.0)
-    allowed = float(chi2.isf(1.0 - level, 1))
-    other = 1 - which
-    unit = 1.0 if which == INTERCEPT else scale
-    middle = np.array([fit.intercept + (fit.slope * centre if centre else 0.0), fit.slope * scale])
-    estimate = (fit.intercept, fit.slope)[which] * unit
-    if fit.is_finite:
-        forward = np.array([[1.0, centre], [0.0, scale]])
-        covariance = forward @ fit.covariance @ forward.T
-        width = float(np.sqrt(covariance[which, which]))
-        lean = float(covariance[which, other] / covariance[which, which])
-    else:
-        width, lean = 1.0, 0.0
-
-    def excess(value: float) -> float:
-        start = np.zeros(2)
-        start[which] = value
-        if fit.is_finite:
-            start[other] = middle[other] + lean * (value - middle[which])
-        _, height = maximise(design, fit.event, start, (other,), firth)
-        return 2.0 * (best - height) - allowed
-
-    low, high = (_bound(excess, estimate, sign * width) for sign in (-1.0, 1.0))
-    return Interval(low / unit, high / unit)
-
-
-def _bound(excess: Callable[[float], float], estimate: float, step: float) -> float:
-    """Return the root of excess on the side of the estimate that step points to.
-
-    An infinite estimate has a root on its finite side only, which may lie on either side of 0.
-    """
-    if np.isinf(estimate):
-        if estimate * step > 0.0:
-            return estimate
-        inside = 0.0
-        if excess(0.0) >= 0.0:
-            step = -step
-    else:
-        inside = estimate
-    sign_at_start = estimate == inside or excess(inside) < 0.0
-    for _ in range(BOUND_STEPS_AT_MOST):
-        outside = inside + step
-        if (excess(outside) < 0.0) != sign_at_start:
-            return float(brentq(excess, inside, outside, xtol=1e-11, rtol=1e-13))
-        inside, step = outside, 1.5 * step
-    return float("inf") if step > 0.0 else float("-inf")

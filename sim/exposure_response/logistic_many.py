@@ -19,6 +19,8 @@ TRIALS_AT_ONCE = 2048
 ITERATIONS_AT_MOST = 60
 HALVINGS_AT_MOST = 30
 STEP_IS_ZERO = 1e-10
+# Beyond these no unit of AUC is meant, and squares would leave the range of numbers.
+EXPOSURE_AT_LEAST, EXPOSURE_AT_MOST = 1e-30, 1e30
 
 
 @dataclass(frozen=True)
@@ -48,13 +50,17 @@ class ManyFits:
 def fit_many(exposure: NDArray[np.floating], event: NDArray[np.generic]) -> ManyFits:
     """Fit every trial; exposure and event are of shape (trials, n), event 0 or 1.
 
-    Raises LimitError where shapes differ, an exposure is not finite or an event is neither.
+    Raises LimitError where shapes differ, an exposure is not usable or an event is neither.
     """
     x, y = np.asarray(exposure, np.float64), np.asarray(event).astype(np.float64)
     if x.ndim != 2 or x.shape != y.shape:
         raise LimitError(f"exposure of shape {x.shape} and event of shape {y.shape} do not match")
     if not np.isfinite(x).all():
         raise LimitError("an exposure is missing or infinite")
+    if not are_usable(x):
+        raise LimitError(
+            f"an exposure is neither 0 nor within {EXPOSURE_AT_LEAST:g} to {EXPOSURE_AT_MOST:g}"
+        )
     if not ((y == 0.0) | (y == 1.0)).all():
         raise LimitError("an event is neither 0 nor 1")
     parts = [
@@ -67,6 +73,12 @@ def fit_many(exposure: NDArray[np.floating], event: NDArray[np.generic]) -> Many
             for name in ManyFits.__dataclass_fields__
         )
     )
+
+
+def are_usable(exposure: Floats) -> bool:
+    """Tell whether every exposure is 0 or of a size that can be squared."""
+    size = np.abs(exposure)
+    return bool(((size == 0.0) | ((size >= EXPOSURE_AT_LEAST) & (size <= EXPOSURE_AT_MOST))).all())
 
 
 def _fit_block(x: Floats, y: Floats) -> ManyFits:

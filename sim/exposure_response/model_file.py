@@ -3,7 +3,7 @@
 TOML with format = 1 and one [[model]] a model. Numbers are written so that they read back
 identical. Codes: D21 not TOML, D22 another format, D23 no model, D24 unknown key, D25 key
 missing, D26 value of the wrong kind, D27 no covariance matrix, D28 name twice, F01-F03 and
-F10-F11 the file itself.
+F10-F12 the file itself.
 """
 
 import json
@@ -25,7 +25,10 @@ FORMAT = 1
 EXPOSURE_UNIT = "ng*h/mL per day"
 # The last one is that of `titrasim er table`.
 METHODS = ("ml", "firth", "table")
+COEFFICIENT_AT_MOST = 1e9  # what a scenario takes
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
+# A text that a spreadsheet would take for a formula is no text of a scenario either.
+_TEXT = re.compile(r"[^=+\-@\s][^\x00-\x1f]*")
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,8 @@ class ModelEntry:
     """One logistic model: logit P = intercept + slope * AUC/day, with where it comes from.
 
     covariance holds the variance of the intercept, the covariance and the variance of the
-    slope; exposure_range the lowest and highest AUC/day of the patients.
+    slope; exposure_range the lowest and highest AUC/day of the patients; population says whose
+    data they are.
     """
 
     name: str
@@ -46,9 +50,12 @@ class ModelEntry:
     exposure_unit: str
     exposure_range: tuple[float, float]
     source: str
+    population: str = "not stated"
 
 
 KEYS = tuple(field.name for field in fields(ModelEntry))
+OPTIONAL = ("population",)
+TEXTS = {"source": 2000, "population": 300}
 PAIRS = {"covariance": 3, "exposure_range": 2}
 
 
@@ -58,17 +65,14 @@ def write_models(
     """Write a model file, whole or not at all.
 
     Raises LimitError for a model that a scenario could not take, FileError where the file
-    stands already and replace is not asked for, or where it cannot be written.
+    stands already and is no model file or replace is not asked for, where no scenario could
+    name it, or where it cannot be written.
     """
     target = Path(path)
     text = _text(models)
-    faults = [problem.message for problem in _problems(tomllib.loads(text), locate(text), "model")]
-    if faults:
+    if faults := _faults(text):
         raise LimitError(f"{target.name} cannot be written: {'; '.join(faults)}")
-    if target.exists() and not replace:
-        message = "this file is there already"
-        hint = "choose another name, or replace it with --overwrite"
-        raise FileError([Problem(target.name, None, None, "F11", "error", message, hint)])
+    check_target(target, replace)
     unfinished = target.with_name(f".{target.name}.unfinished")
     try:
         unfinished.write_text(text, "utf-8", newline="\n")
@@ -78,6 +82,62 @@ def write_models(
             unfinished.unlink()
         message = f"this file cannot be written: {(error.strerror or 'unknown').lower()}"
         raise FileError([Problem(target.name, None, None, "F10", "error", message)]) from error
+
+
+def model_faults(model: ModelEntry) -> list[str]:
+    """Return what keeps a model from being written; empty for a sound one."""
+    return _faults(_text([model]))
+
+
+def is_population(text: str) -> bool:
+    """Tell whether a text can stand as a population."""
+    return _TEXT.fullmatch(text) is not None and len(text) <= TEXTS["population"]
+
+
+def check_target(path: str | os.PathLike[str], replace: bool, data: Path | None = None) -> None:
+    """Refuse, with FileError, a place where no model file may be written.
+
+    data is the file that was read; neither it nor any file but a model file is replaced.
+    """
+    given, target = os.fspath(path), Path(path)
+    name = target.name or "model file"
+    message = hint = ""
+    code = "F12"
+    if given in ("", ".") or target.is_dir():
+        code, message = "F02", "this is a folder; give the name of a file ending in .toml"
+        message = "an empty name; give a file ending in .toml" if given in ("", ".") else message
+    elif data is not None and _is_same_file(target, data):
+        message, hint = "this is the data file itself", "give another file to --model"
+    elif target.suffix != ".toml" or target.stem == "":
+        message = "a model file's name ends in .toml"
+    elif "#" in name or "\\" in name or not name.isprintable() or len(name) > 200:
+        message = "no scenario could name this file: its name has # or \\, or is too long"
+    elif not target.parent.is_dir():
+        code, message = "F10", f"there is no folder {quoted(str(target.parent))}"
+    elif target.exists() or target.is_symlink():
+        code = "F11"
+        if not replace:
+            message = "this file is there already"
+            hint = "choose another name, or replace it with --overwrite"
+        elif not _is_model_file(target):
+            message = "this file is there already and is not a model file"
+            hint = "choose another name; only a model file is replaced"
+    if message:
+        raise FileError([Problem(name, None, None, code, "error", message, hint or None)])
+
+
+def _is_same_file(one: Path, other: Path) -> bool:
+    try:
+        return one.resolve() == other.resolve() or one.samefile(other)
+    except OSError:
+        return False
+
+
+def _is_model_file(path: Path) -> bool:
+    try:
+        return bool(read_models(path))
+    except (DataError, FileError):
+        return False
 
 
 def read_models(path: str | os.PathLike[str]) -> list[ModelEntry]:
@@ -103,6 +163,10 @@ def read_models(path: str | os.PathLike[str]) -> list[ModelEntry]:
     if problems:
         raise DataError(problems)
     return [_entry(model) for model in table["model"]]
+
+
+def _faults(text: str) -> list[str]:
+    return [problem.message for problem in _problems(tomllib.loads(text), locate(text), "model")]
 
 
 def _text(models: Sequence[ModelEntry]) -> str:
@@ -150,7 +214,7 @@ def _problems(table: dict[str, Any], places: Places, name: str) -> Iterator[Prob
         for key in sorted(model.keys() - set(KEYS)):
             where = ("model", number, key)
             yield at(where, "D24", f"unknown key {quoted(key)}", _did_you_mean(key, KEYS))
-        for key in (key for key in KEYS if key not in model):
+        for key in (key for key in KEYS if key not in (*model, *OPTIONAL)):
             yield at(("model", number), "D25", f'"{key}" is missing')
         for key, fault in _value_faults(model):
             yield at(("model", number, key), "D26", f"{key} {fault}")
@@ -182,9 +246,10 @@ def _value_faults(model: dict[str, Any]) -> Iterator[tuple[str, str]]:
             allowed = METHODS if key == "method" else (EXPOSURE_UNIT,)
             if value not in allowed:
                 yield key, f"{_told(value)} is not {' or '.join(quoted(one) for one in allowed)}"
-        elif key == "source":
-            if not (isinstance(value, str) and value and len(value) <= 2000):
-                yield key, "is not a text of 1 to 2000 characters"
+        elif key in TEXTS:
+            most = TEXTS[key]
+            if not (isinstance(value, str) and _TEXT.fullmatch(value) and len(value) <= most):
+                yield key, f"is not a text of 1 to {most} characters that begins with none of =+-@"
         elif key in PAIRS:
             count = PAIRS[key]
             if (
@@ -202,6 +267,8 @@ def _value_faults(model: dict[str, Any]) -> Iterator[tuple[str, str]]:
                 yield key, f"{value} is more than the {model['patients']} patients"
         elif not _is_number(value):
             yield key, f"{_told(value)} is not a finite number"
+        elif abs(value) > COEFFICIENT_AT_MOST:
+            yield key, f"{value:g} is beyond {COEFFICIENT_AT_MOST:g}, which no scenario takes"
 
 
 def _patients(model: dict[str, Any]) -> float:

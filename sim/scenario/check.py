@@ -82,7 +82,7 @@ CHECKS: tuple[tuple[tuple[str, ...], Check], ...] = (
     (("rule", "policy"), check_contradictions),
     (("adverse_event",), check_coefficients),
     (("uncertainty", *TABLES), check_laws),
-    (("uncertainty", "calibration"), check_recalibration),
+    (("uncertainty", "calibration", "posology"), check_recalibration),
     ((), check_sources),
 )
 

@@ -5,14 +5,15 @@ from collections.abc import Iterator
 from pydantic import ValidationError
 
 from sim.errors import quoted
-from sim.scenario.flaw import Case, Flaw
+from sim.scenario.flaw import Case, Flaw, doses_text
 from sim.scenario.locate import Path
-from sim.scenario.parameter import NoSuchParameterError, value_at, with_value
+from sim.scenario.parameter import NoSuchParameterError, place_of, value_at, with_value
 from sim.scenario.scenario import Scenario
-from sim.scenario.uncertainty import BetaLaw, LogNormalLaw, NormalLaw, ParameterLaw, UniformLaw
+from sim.scenario.uncertainty import BetaLaw, LogNormalLaw, NormalLaw, ParameterLaw
 from sim.scenario.wording import number_text
 
 COEFFICIENTS = ("intercept", "slope_per_auc_per_day")
+SOLVED = ("calibration.multiplier", "exposure_response.weights.early_share")
 
 
 def check_coefficients(case: Case) -> Iterator[Flaw]:
@@ -30,53 +31,89 @@ def check_laws(case: Case) -> Iterator[Flaw]:
     uncertainty = case.scenario.uncertainty
     if uncertainty is None:
         return
-    seen: set[str] = set()
+    seen: set[tuple[str | int, ...]] = set()
     for index, law in enumerate(uncertainty.parameter):
         at: Path = ("uncertainty", "parameter", index)
-        if law.path in seen:
+        try:
+            place = place_of(case.scenario, law.path)
+            center = value_at(case.scenario, law.path)
+        except NoSuchParameterError as error:
+            message = f"{quoted(law.path)} leads to no number: {error}"
+            yield Flaw((*at, "path"), "R01", message, error.hint)
+            continue
+        if place in seen:
             yield Flaw((*at, "path"), "R03", f"{quoted(law.path)} has a law already")
-        seen.add(law.path)
-        yield from _law(case, law, at)
+        seen.add(place)
+        yield from _drawn_otherwise(case, law, at)
+        yield from _law(case, law, center, at)
 
 
 def check_recalibration(case: Case) -> Iterator[Flaw]:
-    """Counts can only be drawn where there are some (K03)."""
-    uncertainty = case.scenario.uncertainty
-    if uncertainty is not None and uncertainty.calibration_counts:
-        at: Path = ("uncertainty", "calibration_counts")
-        if case.scenario.calibration is None:
-            yield Flaw(at, "K03", "there is no [calibration], so no counts to draw")
-
-
-def _law(case: Case, law: ParameterLaw, at: Path) -> Iterator[Flaw]:
-    try:
-        center = value_at(case.scenario, law.path)
-    except NoSuchParameterError as error:
-        message = f"{quoted(law.path)} leads to no number: {error}"
-        yield Flaw((*at, "path"), "R01", message, error.hint)
+    """Counts can only be drawn where there are some (K03), at a dose that can be given (N07)."""
+    uncertainty, calibration = case.scenario.uncertainty, case.scenario.calibration
+    if uncertainty is None or not uncertainty.calibration_counts:
         return
-    if law.path.endswith(COEFFICIENTS):
+    at: Path = ("uncertainty", "calibration_counts")
+    if calibration is None:
+        yield Flaw(at, "K03", "there is no [calibration], so no counts to draw")
+    elif calibration.dose_mg not in case.scenario.posology.levels_mg:
+        dose, levels = number_text(calibration.dose_mg), doses_text(case)
+        message = (
+            f"the counts are of {dose} {case.scenario.posology.unit}, no dose level ({levels})"
+        )
+        yield Flaw(at, "K03", message, "set calibration_counts = false under [uncertainty]")
+
+
+def _drawn_otherwise(case: Case, law: ParameterLaw, at: Path) -> Iterator[Flaw]:
+    """Numbers that other draws replace would have no effect (K04)."""
+    parts = law.path.split(".")
+    uncertainty = case.scenario.uncertainty
+    if parts[-1] in COEFFICIENTS:
         message = 'coefficients are drawn together: give "uncertainty" of the adverse event'
         yield Flaw((*at, "path"), "K04", message)
+    elif "uncertainty" in parts:
+        yield Flaw((*at, "path"), "K04", "a law says how uncertain a number is and has none itself")
+    elif "probability_by_dose_mg" in parts:
+        owner = ".".join(parts[: parts.index("probability_by_dose_mg")])
+        if _has_uncertainty(case.scenario, owner):
+            message = f'{owner} has "uncertainty" already; a law of its table would be lost'
+            yield Flaw((*at, "path"), "K04", message)
+    elif uncertainty is not None and uncertainty.calibration_counts and law.path in SOLVED:
+        message = f"{law.path} is solved anew in every draw, as calibration_counts says"
+        yield Flaw((*at, "path"), "K04", message)
+
+
+def _has_uncertainty(scenario: Scenario, owner: str) -> bool:
+    if owner == "clinical_benefit":
+        benefit = scenario.clinical_benefit
+        return benefit is not None and benefit.uncertainty is not None
+    place = place_of(scenario, owner)
+    return scenario.adverse_event[int(place[1])].uncertainty is not None
+
+
+def _law(case: Case, law: ParameterLaw, center: float, at: Path) -> Iterator[Flaw]:
     if isinstance(law, BetaLaw):
         if law.events > law.patients:
             yield Flaw((*at, "events"), "N02", f"{law.events} events in {law.patients} patients")
-        bounds = {"low": 0.0, "high": 1.0}
+        bounds = {"events": 1e-9, "patients": 1.0 - 1e-9}
     else:
         bounds = {k: getattr(law, k) for k in ("low", "high") if getattr(law, k) is not None}
-    low, high = bounds.get("low", center), bounds.get("high", center)
-    if low > high or (isinstance(law, UniformLaw) and low == high):
-        message = f"low is {number_text(low)} and high is {number_text(high)}; they must increase"
-        yield Flaw((*at, "low"), "N02", message)
-    elif not low <= center <= high:
+    low, high = min(bounds.values(), default=center), max(bounds.values(), default=center)
+    if "low" in bounds and "high" in bounds and bounds["low"] >= bounds["high"]:
+        span = f"low is {number_text(bounds['low'])} and high is {number_text(bounds['high'])}"
+        yield Flaw((*at, "low"), "N02", f"{span}; they must increase")
+        return
+    if len(bounds) == 2 and not low <= center <= high:
         message = f"the scenario's own value {number_text(center)} is outside the law"
         yield Flaw(at, "N07", message, severity="warning")
-    if isinstance(law, BetaLaw):
+    if isinstance(law, LogNormalLaw) and center <= 0.0:
+        message = f"{law.path} is {number_text(center)}; a factor does not move it"
+        yield Flaw((*at, "law"), "N02", message)
         return
     for key, bound in bounds.items():
-        if not _is_allowed(case.scenario, law.path, bound):
-            message = f"{law.path} cannot be {number_text(bound)}"
-            yield Flaw((*at, key), "N02", message)
+        why = _why_not(case, law.path, bound)
+        if why is not None:
+            yield Flaw((*at, key), "N02", f"{law.path} cannot be {number_text(bound)}{why}")
     if isinstance(law, NormalLaw | LogNormalLaw):
         yield from _open_end(case, law, at)
 
@@ -84,16 +121,25 @@ def _law(case: Case, law: ParameterLaw, at: Path) -> Iterator[Flaw]:
 def _open_end(case: Case, law: NormalLaw | LogNormalLaw, at: Path) -> Iterator[Flaw]:
     """A law without a limit must not leave what the number may be."""
     for key, extreme in (("low", -9e8), ("high", 9e8)):
-        far = 1e-300 if isinstance(law, LogNormalLaw) and key == "low" else extreme
-        if getattr(law, key) is None and not _is_allowed(case.scenario, law.path, far):
+        far = 1e-9 if isinstance(law, LogNormalLaw) and key == "low" else extreme
+        if getattr(law, key) is None and _why_not(case, law.path, far) is not None:
             message = f'{law.path} has a limit; give "{key}", so that draws cannot pass it'
             yield Flaw(at, "K03", message)
 
 
-def _is_allowed(scenario: Scenario, path: str, value: float) -> bool:
+def _why_not(case: Case, path: str, value: float) -> str | None:
+    """Return why a number cannot have this value, "" if its own limits say so; None if it can."""
+    # The other checks are needed here, and this is one of them.
+    from sim.scenario.check import cross_checks
+
+    calm = case.scenario.model_copy(update={"uncertainty": None})
+    changed = with_value(calm, path, value)
     try:
-        changed = with_value(scenario, path, value)
-        Scenario.model_validate(changed.model_dump(by_alias=True, exclude_none=True))
+        table = changed.model_dump(by_alias=True, exclude_none=True, warnings=False)
+        Scenario.model_validate(table)
     except ValidationError:
-        return False
-    return True
+        return ""
+    before = {p.message for p in cross_checks(Case(calm, case.merged, case.sound))}
+    found = cross_checks(Case(changed, case.merged, case.sound))
+    faults = [p.message for p in found if p.severity == "error" and p.message not in before]
+    return f": {faults[0]}" if faults else None

@@ -126,8 +126,26 @@ def without_removed(parent: Merged, child: Merged) -> Merged:
             entries = _entries(parent.table, kind)
             kept = [i for i, entry in enumerate(entries) if entry_name(kind, entry) not in names]
             out.table[kind] = [entries[i] for i in kept]
-            _renumber(parent, out, kind, kept)
+            _renumber(parent, out, (kind,), kept)
+            _drop_laws(parent, out, [f"{kind}.{name}." for name in names])
     return out
+
+
+def _drop_laws(parent: Merged, out: Merged, gone: list[str]) -> None:
+    """Laws about removed entries go with them."""
+    uncertainty = out.table.get("uncertainty")
+    laws = uncertainty.get("parameter") if isinstance(uncertainty, dict) else None
+    if not isinstance(uncertainty, dict) or not isinstance(laws, list):
+        return
+    kept = [
+        place
+        for place, law in enumerate(laws)
+        if not (isinstance(law, dict) and str(law.get("path", "")).startswith(tuple(gone)))
+    ]
+    if len(kept) < len(laws):
+        out.table["uncertainty"] = {**uncertainty, "parameter": [laws[i] for i in kept]}
+        source = Merged(out.name, {}, dict(out.values), dict(out.keys))
+        _renumber(source, out, ("uncertainty", "parameter"), kept)
 
 
 def drop_alternatives(kind: str, entry: dict[str, Any], given: set[str]) -> None:
@@ -244,15 +262,18 @@ def _is_list_of_text(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 
-def _renumber(parent: Merged, out: Merged, kind: str, kept: list[int]) -> None:
+def _renumber(parent: Merged, out: Merged, at: Path, kept: list[int]) -> None:
+    """Give the places of a list's kept entries their new numbers."""
     new_index = {old: new for new, old in enumerate(kept)}
+    depth = len(at)
     for places, target in ((parent.values, out.values), (parent.keys, out.keys)):
-        for path in places:
-            if len(path) > 1 and path[0] == kind:
-                target.pop(path, None)
-        for path, place in places.items():
-            if len(path) > 1 and path[0] == kind and path[1] in new_index:
-                target[(kind, new_index[int(path[1])], *path[2:])] = place
+        below = [path for path in places if len(path) > depth and path[:depth] == at]
+        for path in below:
+            target.pop(path, None)
+        for path in below:
+            if path[depth] in new_index:
+                new = new_index[int(path[depth])]
+                target[(*at, new, *path[depth + 1 :])] = places[path]
 
 
 def _nothing_to_remove(

@@ -20,14 +20,30 @@ class NoSuchParameterError(ValueError):
 
 
 def value_at(scenario: Scenario, path: str) -> float:
-    """Return the number at a path; raise NoSuchParameterError if there is none."""
+    """Return the number at a path; raise NoSuchParameterError if there is none.
+
+    Whole numbers are refused: laws are about numbers that may take any value.
+    """
     here: Any = scenario
     parts = path.split(".")
     while parts:
         here, parts = _step(here, parts)
-    if isinstance(here, bool) or not isinstance(here, int | float):
+    if isinstance(here, int) and not isinstance(here, bool):
+        raise NoSuchParameterError("it is a whole number; a law is about one that need not be")
+    if not isinstance(here, float):
         raise NoSuchParameterError(f'"{path}" is no number of the scenario')
-    return float(here)
+    return here
+
+
+def place_of(scenario: Scenario, path: str) -> tuple[str | int, ...]:
+    """Return where a path leads, the same for an entry's name and its number."""
+    here: Any = scenario
+    parts, place = path.split("."), ()  # type: tuple[list[str], tuple[str | int, ...]]
+    while parts:
+        step = _index(here, parts[0]) if isinstance(here, tuple) else parts[0]
+        place = (*place, step)
+        here, parts = _step(here, parts)
+    return place
 
 
 def with_value(scenario: Scenario, path: str, value: float) -> Scenario:
@@ -74,7 +90,7 @@ def _index(entries: tuple[Any, ...], part: str) -> int:
     for index, entry in enumerate(entries):
         if any(getattr(entry, key, None) == part for key in NAME_KEYS.values()):
             return index
-    if part.isdecimal() and int(part) < len(entries):
-        return int(part)
+    if part.isdecimal() and 1 <= int(part) <= len(entries):
+        return int(part) - 1
     names = [str(getattr(e, key)) for e in entries for key in NAME_KEYS.values() if hasattr(e, key)]
     raise NoSuchParameterError(f'there is no entry "{part}"', part, names)

@@ -46,7 +46,9 @@ class LogNormalLaw(SourcedNoun):
 
     law: Literal["log_normal"]
     path: ParameterPath = Field(description="The number it is about, as after --set.")
-    sd_log: Positive
+    sd_log: Annotated[float, Field(gt=0.0, le=5.0)] = Field(
+        description="Standard deviation of the logarithm of the factor."
+    )
     low: Number | None = None
     high: Number | None = None
 
