@@ -4,15 +4,18 @@ import json
 import tomllib
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import statsmodels.api as sm
 from scipy.integrate import dblquad
 from scipy.special import expit, logit
-from scipy.stats import kstest, norm
+from scipy.stats import beta, kstest, norm
 
+from sim.cli.er_design import excess_if_significant
 from sim.cli.main import main
+from sim.errors import LimitError
 from sim.exposure_response.design import (
     SamplingLaw,
     change_slope,
@@ -35,7 +38,7 @@ from sim.phase_1.first_event_metric import (
     metric_bias,
     simulate_courses,
 )
-from sim.phase_1.small_sample import Chance, exposures, simulate_and_refit
+from sim.phase_1.small_sample import Chance, Estimate, exposures, share, simulate_and_refit
 
 PER_MG = 3000.0 / (28.0 * 1.86 / 0.58)
 LEVELS = [0.48, 0.80, 1.20, 1.68, 2.23, 2.97, 3.95]
@@ -364,7 +367,8 @@ def test_the_command_prints_and_repeats_itself(capsys: pytest.CaptureFixture[str
     assert capsys.readouterr().out == first
     assert main(["er", "design", "--trials", "40", "--metric", "--shrink", "1.3"]) == 0
     text = capsys.readouterr().out
-    assert "230" in text or "229.8" in text
+    # methods 1.4, rash: x0 229.8 by quadrature, SE of logit and slope as printed there.
+    assert "rash                229.8   -1.491 (0.430)       7.34 (3.95)  1.86     7.2" in text
     assert "relapsed/refractory" in text
     assert "ASSUMED" in text
     assert "Slopes changed, logit at the pivot kept" in text
@@ -379,7 +383,19 @@ def test_the_command_prints_and_repeats_itself(capsys: pytest.CaptureFixture[str
         (["--bsa", "1.97"], "write MEAN:SD"),
         (["--bsa", "1.97:0.5", "--cl-f", "3", "--sd-log", "-1"], "SD of body surface area"),
         (["--bsa", "1.97:0.5", "--cl-f", "3", "--sd-log", "-1"], "SD of log CL/F"),
-        (["--cl-f", "nan"], "it must be above 0"),
+        (["--cl-f", "nan"], "0.001 to 100000 is allowed"),
+        (["--cl-f", "1e-300"], "0.001 to 100000 is allowed"),
+        (["--bsa", "1e300:0.1"], "0.1 to 10 is allowed"),
+        (["--levels", "1e300:4,2:4"], '--levels: error[E20]: dose "1e300"'),
+        (["--levels", "1e-7:4,2:4"], "is not 0 or from 1e-06 to 1e+06"),
+        (["--at", "3,4,3"], "every dose once"),
+        (["--at", "3,3.0"], "every dose once"),
+        (["--flat"], "--flat needs --levels"),
+        (["--flat", "--levels", "3:10,4:10", "--bsa", "1.97:0.24"], "do not go together"),
+        (["--metric"], "--metric needs simulated trials"),
+        (["--seed", "-1"], "it must be a whole number from 0"),
+        (["--trials", "40", "--shrink", "significant"], "(at least 100)"),
+        (["--trials", "400", "--shrink", "significant"], "(below 2 %)"),
         (["--at", "3;4"], "write doses in mg above 0"),
         (["--trials", "1"], "2 to 1000000 are allowed"),
         (["--trials", "0", "--shrink", "significant"], "needs simulated trials"),
@@ -413,12 +429,282 @@ def test_the_model_file_holds_the_changed_slope_and_the_covariance(tmp_path: Pat
     assert rash["intercept"] + slope * law.pivot == pytest.approx(law.eta_at_pivot)
     assert rash["covariance"] == pytest.approx((1.0088, -3.582e-3, 1.558e-5), rel=0.0015)
     assert (rash["patients"], rash["events"]) == (44, 7)
+    assert "events expected (7.2) and covariance expected from it, none observed" in rash["source"]
+    assert "the covariance is that of the unchanged model" in rash["source"]
+    assert "relapsed/refractory" in rash["population"]
+    # Beyond the AUC/day of 3 and 4 mg, 100 to 134: the design spans tens to hundreds.
+    assert rash["exposure_range"][0] < 60.0 and rash["exposure_range"][1] > 350.0
     assert main(words) == 3
 
 
-def test_the_documented_table_comes_from_the_command() -> None:
-    page = (Path(__file__).parent.parent / "docs" / "phase-1-uncertainty.md").read_text("utf-8")
-    for name in PRINTED:
-        law = law_of(name)
-        row = f"{law.pivot:.1f} | {law.eta_at_pivot:.3f} ({law.se_eta:.3f})"
-        assert row in page.replace("−", "-"), name
+def test_a_file_that_stands_is_refused_before_the_simulations(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise AssertionError("simulated first")
+
+    monkeypatch.setattr("sim.phase_1.small_sample.simulate_and_refit", fail)
+    for option, name in (("--model", "there.toml"), ("--figure", "there.png")):
+        file = tmp_path / name
+        file.write_text("mine", "utf-8")
+        assert main(["er", "design", option, str(file)]) in (2, 3)
+        assert "is there already" in capsys.readouterr().err
+        assert file.read_text("utf-8") == "mine"
+
+
+def test_shares_of_none_and_all_have_exact_bounds(capsys: pytest.CaptureFixture[str]) -> None:
+    """Clopper and Pearson by the quantiles of the beta law."""
+    none, every = share(np.zeros(200, bool)), share(np.ones(200, bool))
+    assert none.bound == pytest.approx(beta.ppf(0.95, 1, 200))
+    assert every.bound == pytest.approx(beta.ppf(0.05, 200, 1))
+    assert share(np.arange(200) < 3).bound is None
+    assert main(["er", "design", "--trials", "200"]) == 0
+    text = capsys.readouterr().out
+    # 1 - 0.05 ** (1 / 200) is 1.4867 %, rounded away from the share.
+    assert "0.00 (< 1.487)" in text and "100.0 (> 98.51) % of simulated designs" in text
+    assert "0.00 ± 0.000" not in text and "± nan" not in text and "nan %" not in text
+    assert main(["er", "design", "--trials", "2", "--json"]) == 0
+    content = json.loads(capsys.readouterr().out)
+    separated = content["spreads"][0]["endpoints"][0]["simulated"]["separated"]
+    assert separated["mcse"] is None and separated["bound"] == pytest.approx(1 - 0.05**0.5)
+
+
+def test_the_excess_never_enlarges() -> None:
+    trials = 3_000
+    models = {name: model_of(name) for name in ("rash", "fatigue")}
+    found = simulate_and_refit(paper_design(), models, trials)
+    for name, one in found.items():
+        excess, error = excess_if_significant(name, law_of(name).z, one)
+        assert excess > 1.0 and 0.0 < error < 0.02 * excess
+        # Significant trials are as many as the power tells, but for those without an estimate.
+        assert one.significant == pytest.approx(one.power.value * trials, abs=8)
+        small = replace(one, mean_ratio_if_significant=Estimate(0.98, 0.001))
+        assert excess_if_significant(name, 2.0, small) == (1.0, 0.001)
+        with pytest.raises(LimitError, match="99 of 3000"):
+            excess_if_significant(name, 2.0, replace(one, significant=99))
+        with pytest.raises(LimitError, match="has no excess"):
+            excess_if_significant(name, 0.0, one)
+
+
+def test_shrinkage_prints_its_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["er", "design", "--trials", "3000", "--shrink", "significant"]
+    assert main([*words, "--json"]) == 0
+    content = json.loads(capsys.readouterr().out)
+    assert main(words) == 0
+    text = capsys.readouterr().out
+    for one in content["spreads"][0]["endpoints"]:
+        excess = one["simulated"]["mean_ratio_if_significant"]
+        assert one["slope_factor"] == pytest.approx(1.0 / excess["value"])
+        error = one["slope_factor_mcse"]
+        assert error == pytest.approx(excess["mcse"] / excess["value"] ** 2)
+        assert f"{one['slope_factor']:.3f} ± {error:.3f}" in text
+
+
+def test_sources_say_which_numbers_were_typed(capsys: pytest.CaptureFixture[str]) -> None:
+    def sources(*options: str) -> str:
+        assert main(["er", "design", "--trials", "0", "--json", *options]) == 0
+        return " | ".join(json.loads(capsys.readouterr().out)["sources"][:3])
+
+    assert sources().count("Table 1") == 2
+    flat = sources("--flat", "--levels", "3:10,4:10")
+    assert "dose levels and patients: --levels" in flat and "Table 1" not in flat
+    typed = sources("--levels", "1:10,3:10", "--bsa", "1.8:0.2")
+    assert "body surface area: --bsa" in typed and "Table 1" not in typed
+    assert "holds for the study of --levels: ASSUMED" in sources("--levels", "1:10,3:10")
+
+
+@pytest.mark.parametrize("sd_log", [0.0, 0.05, 0.391, 1.0, 1.5, 2.0, 3.0])
+@pytest.mark.parametrize("slope", [0.00734, 0.05, -0.01])
+def test_information_up_to_the_largest_sd(sd_log: float, slope: float) -> None:
+    """By sums over both normal laws, so fine that they are exact to 1e-9 and more."""
+    model = Coefficients(-3.178, slope)
+    design = replace(paper_design(cl_f_sd_log=sd_log), groups=dose_groups("0.48:1,2.97:26"))
+    b, z = np.linspace(-7.5, 7.5, 301), np.linspace(-8.0, 9.0 + 2.0 * sd_log, 1_601)
+    weight = np.outer(norm.pdf(b) / norm.pdf(b).sum(), norm.pdf(z) / norm.pdf(z).sum())
+    spread = np.outer(1.97 + 0.24 * b, np.exp(sd_log * z))
+    expected, events = np.zeros((2, 2)), 0.0
+    for level, patients in ((0.48, 1), (2.97, 26)):
+        auc = PER_MG * level * spread
+        p = expit(model.intercept + model.slope * auc)
+        w = patients * weight * p * (1.0 - p)
+        expected += [[w.sum(), (w * auc).sum()], [(w * auc).sum(), (w * auc**2).sum()]]
+        events += float(patients * (weight * p).sum())
+    assert expected_information(design, model) == pytest.approx(expected, rel=1e-6)
+    assert sampling_law(design, model).expected_events == pytest.approx(events, rel=1e-6)
+
+
+def page() -> str:
+    """The documented numbers, with ASCII minus signs and every line break a space in prose."""
+    text = (Path(__file__).parent.parent / "docs" / "phase-1-uncertainty.md").read_text("utf-8")
+    return text.replace("−", "-")
+
+
+def rows_of(section: str) -> list[str]:
+    """Table rows of a section of the page that the command has to print: all but head and note."""
+    body = page().split(f"\n## {section}\n")[1].split("\n## ")[0]
+    tables = [part.splitlines() for part in body.split("\n\n") if part.startswith("|")]
+    return [row for table in tables for row in table[2:] if not row.startswith("| *methods*")]
+
+
+def printed_by(capsys: pytest.CaptureFixture[str], *options: str) -> dict[str, Any]:
+    words = ["er", "design", "--sd-log", "0.391", "--sd-log", "0.575", "--json", *options]
+    assert main(words) == 0
+    content: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return content
+
+
+def row(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def named(endpoint: dict[str, Any]) -> str:
+    return str(endpoint["endpoint"]).replace("_", " ")
+
+
+def test_the_documented_covariance_is_what_the_command_prints(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    narrow, wide = printed_by(capsys, "--trials", "0")["spreads"]
+    rows = []
+    for one in narrow["endpoints"]:
+        v11, v12, v22 = one["covariance"]
+        at_3, at_4, at_0 = (
+            f"{100 * p['low']:.1f}–{100 * p['high']:.1f}" for p in one["probability"]
+        )
+        rows.append(
+            row(
+                named(one),
+                f"{one['center_auc_per_day']:.1f}",
+                f"{one['logit_at_center']:.3f} ({one['sd_logit']:.3f})",
+                f"{1e3 * one['sd_slope']:.2f}",
+                f"{one['z']:.2f}",
+                f"{v11:.4f}, {1e3 * v12:.3f}, {1e5 * v22:.3f}",
+                f"{one['expected_events']:.1f}",
+                f"{at_3}, {at_4}, {at_0}",
+            )
+        )
+    rows.append(row("command", *(f"{1e3 * one['sd_slope']:.2f}" for one in wide["endpoints"])))
+    assert rows_of("Covariance") == rows
+    prose = " ".join(page().split())
+    first, second = narrow["auc_per_day"], wide["auc_per_day"]
+    assert f"mean {first['mean']:.0f} and SD {first['sd']:.0f} ng·h/mL per day with" in prose
+    assert f"{second['mean']:.0f} and {second['sd']:.0f} with 0.575" in prose
+    rash = narrow["endpoints"][2]
+    _, at_4, _ = rash["probability"]
+    assert f"x0 of rash {rash['center_auc_per_day']:.1f} against" in prose
+    interval = f"{100 * at_4['low']:.2f} to {100 * at_4['high']:.2f}"
+    assert f"its interval at 4 mg {interval} against" in prose
+
+
+def estimate(one: dict[str, Any], factor: float, digits: int, error_digits: int) -> str:
+    """An estimate as the page has it: with its error, or with the bound of none or all."""
+    value = f"{factor * one['value']:.{digits}f}"
+    if one["bound"] is None:
+        return f"{value} ± {factor * one['mcse']:.{error_digits}f}"
+    assert error_digits == digits + 1
+    # None or all of 20,000: 1 - 0.05 ** (1 / 20000) is 0.01498 %.
+    bounds = {(0.0, 3): "(< 0.015)", (1.0, 2): "(> 99.98)"}
+    return f"{value} {bounds[one['value'], error_digits]}"
+
+
+@pytest.mark.slow
+def test_the_documented_trials_are_what_the_command_prints(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    content = printed_by(capsys, "--trials", "20000", "--metric")
+    narrow, wide = (spread["endpoints"] for spread in content["spreads"])
+    first, second, claims = [], [], []
+    for one, other in zip(narrow, wide, strict=True):
+        here, there = one["simulated"], other["simulated"]
+        powers = [estimate(found["power"], 100, 1, 2) for found in (here, there)]
+        for found, rows, start in ((here, first, powers), (there, second, [])):
+            rows.append(
+                row(
+                    named(one),
+                    *start,
+                    estimate(found["mean_ratio"], 1, 3, 3),
+                    estimate(found["median_ratio"], 1, 3, 3),
+                    estimate(found["coverage"], 100, 1, 2),
+                    estimate(found["mean_ratio_if_significant"], 1, 3, 3),
+                    estimate(found["separated"], 100, 2, 3),
+                    estimate(found["negative_slope"], 100, 2, 3),
+                )
+            )
+        cells = [
+            cell
+            for found in (here, there)
+            for cell in (
+                estimate(found["median_z"], 1, 3, 3),
+                estimate(found["designs_significant"], 100, 1, 2),
+            )
+        ]
+        claims.append(row(named(one), *cells))
+    assert rows_of("Small samples") == first + second
+    assert rows_of("The claim p < 0.05") == claims
+    prose = " ".join(page().split())
+
+    def ends(name: str) -> str:
+        values = [100.0 * (one["simulated"][name]["value"] - 1.0) for one in narrow]
+        return f"{min(values):.0f} to {max(values):.0f} %"
+
+    assert f"come out {ends('mean_ratio')} too large on average, {ends('median_ratio')} in" in prose
+    assert f"and {ends('mean_ratio_if_significant')} once" in prose
+    rash = narrow[2]["simulated"]
+    nobody, separated = 100 * rash["all_or_none"]["value"], 100 * rash["separated"]["value"]
+    assert f"In {nobody:.2f} % of the rash trials" in prose
+    assert f"that is {nobody + separated:.3f} %, the note's" in prose
+    check_the_documented_metric(content["first_event_metric"], prose)
+
+
+def check_the_documented_metric(found: list[dict[str, Any]], prose: str) -> None:
+    names = [
+        "constant over 12 cycles",
+        "constant",
+        "80 % in cycles 1-4",
+        "80 % in cycles 1-4",
+        "80 % in cycles 1-2",
+    ]
+    rows = []
+
+    def span(group: list[dict[str, Any]], name: str, factor: float, digits: int) -> str:
+        values = [factor * one[name]["value"] for one in group]
+        return f"{min(values):.{digits}f}–{max(values):.{digits}f}"
+
+    for place, name in enumerate(names):
+        group = found[6 * place : 6 * place + 6]
+        assert {one["true_slope"] for one in group} == {0.0}
+        rows.append(
+            row(
+                name,
+                f"{group[0]['timing']['exit_per_cycle']:.3f}",
+                span(group, "ratio_with_event", 1, 2),
+                span(group, "rejected_by_metric", 100, 1),
+                span(group, "rejected_upwards", 100, 0),
+                span(group, "rejected_by_nominal", 100, 1),
+                span(group, "slope_by_metric", 1e3, 2),
+            )
+        )
+    for one in found[30:]:
+        metric, nominal = one["slope_by_metric"]["value"], one["slope_by_nominal"]["value"]
+        middle = one["median_slope_by_metric"]["value"]
+        low = one["probability_by_nominal"]["value"], one["probability_by_metric"]["value"]
+        rows.append(
+            row(
+                named(one),
+                f"{metric / one['true_slope']:.2f}, {middle / one['true_slope']:.2f}",
+                f"{metric / nominal:.2f}",
+                f"{100 * low[0]:.1f} → {100 * low[1]:.1f}",
+            )
+        )
+    assert rows_of("The exposure metric") == rows
+    errors = {
+        name: max(one[name]["mcse"] or 0.0 for one in found[:30])
+        for name in ("rejected_by_metric", "rejected_by_nominal", "rejected_upwards")
+    }
+    shares = 100 * max(errors["rejected_by_metric"], errors["rejected_by_nominal"])
+    upwards = 100 * errors["rejected_upwards"]
+    slopes = 1e3 * max(one["slope_by_metric"]["mcse"] for one in found[:30])
+    said = f"± at most {shares:.2f} points on p < 0.05, {upwards:.1f} on upwards,"
+    assert f"{said} {slopes:.2f} on slopes" in prose
+    assert {f"{one['ratio_without']['value']:.2f}" for one in found} == {"1.00"}
+    assert "In patients without an event the metric is 1.00 times nominal" in prose

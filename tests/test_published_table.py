@@ -3,12 +3,16 @@
 import csv
 import itertools
 import json
+import re
+import shutil
+import tomllib
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.integrate import quad
-from scipy.optimize import fsolve
+from scipy.optimize import brentq, fsolve, minimize
 from scipy.special import expit, logit
 from scipy.stats import norm
 
@@ -24,6 +28,7 @@ from sim.exposure_response.published import (
     published_tables,
     solve_published,
 )
+from sim.exposure_response.table import solve_table
 
 # 3 doses of 1000 ug in 28 days, CL 1.86 L/h, F 0.58.
 PER_MG = 3000.0 / (28.0 * 1.86 / 0.58)
@@ -240,6 +245,10 @@ def test_intercept_and_slope_move_together() -> None:
         (["8%", "10%"], 0.005),
         (["8.5 %", "10%"], 0.0005),
         (["0.1", "0.2"], 0.05),
+        (["8e-2", "1e-1"], 0.005),
+        (["8.0e-2", "1.00e-1"], 0.0005),
+        (["8e0%", "1e1%"], 0.005),
+        (["8e-05"], 0.000005),
     ],
 )
 def test_half_a_unit_of_the_last_digit(texts: list[str], half: float) -> None:
@@ -349,12 +358,21 @@ def test_all_faults_of_the_options_at_once(capsys: pytest.CaptureFixture[str]) -
     [
         ([], "give a scenario, or --probability"),
         (["ixazomib-maintenance", "--probability", "a=3:0.1,4:0.2"], "and not both"),
-        (["ixazomib-maintenance", "--cl-f", "0"], "it must be above 0"),
+        (["ixazomib-maintenance", "--cl-f", "0"], "0.001 to 100000 is allowed"),
+        (["ixazomib-maintenance", "--cl-f", "1e-300"], "0.001 to 100000 is allowed"),
+        (["ixazomib-maintenance", "--cl-f", "nan"], "0.001 to 100000 is allowed"),
+        (["--probability", "a=1e-300:0.1,4:0.2"], "is not 0 or from 1e-06 to 10000 mg"),
+        (["ixazomib-maintenance", "--beyond", "1e-300"], "0 or 1e-06 to 10000 mg is allowed"),
+        (["ixazomib-maintenance", "--doses-per-cycle", "5"], "go with --probability"),
+        (["ixazomib-maintenance", "--cycle-days", "21"], "go with --probability"),
+        (["--probability", "a=3:0.1,4:0.2", "--set", "seed=1"], "--set changes a scenario"),
+        (["ixazomib-maintenance", "--csv", "table.txt"], "its name must end in .csv"),
+        (["ixazomib-maintenance", "--design", "1e300:4,2:4"], '--design: error[E20]: dose "1e300"'),
         (["ixazomib-maintenance", "--cl-f-sd-log", "-1"], "0 to 3 is allowed"),
         (["ixazomib-maintenance", "--beyond", "-2"], "a dose of -2 mg"),
         (["ixazomib-maintenance", "--half-unit", "0.2"], "reaches 0 or 1"),
         (["ixazomib-maintenance", "--model", "m.toml"], "--model needs --design"),
-        (["ixazomib-maintenance", "--design", "1:x"], "is not a dose and a number of patients"),
+        (["ixazomib-maintenance", "--design", "1:x"], '--design: error[E20]: "1:x" is not a dose'),
         (["axitinib-titration", "--design", "paper"], "the paper's design is of ixazomib"),
     ],
 )
@@ -363,3 +381,300 @@ def test_options_that_do_not_fit(
 ) -> None:
     assert main(["er", "table", *options]) == 2
     assert said in capsys.readouterr().err
+
+
+def averages_of(intercept: float, slope: float, doses: list[float], sd_log: float) -> np.ndarray:
+    """E[expit] at doses in mg, by a fine sum over the normal law."""
+    z = np.linspace(-9.0, 9.0, 20_001)
+    weights = norm.pdf(z) / norm.pdf(z).sum()
+    exposure = np.array(doses)[:, None] * PER_MG * np.exp(sd_log * z)
+    return np.asarray(expit(intercept + slope * exposure) @ weights)
+
+
+def test_two_doses_are_the_line_through_them() -> None:
+    for low, high in PRINTED.values():
+        auc = np.array([3.0, 4.0]) * PER_MG
+        logits = [np.log(p) - np.log1p(-p) for p in (low, high)]
+        slope = (logits[1] - logits[0]) / (auc[1] - auc[0])
+        found = solve_table({"3": low, "4": high}, PER_MG, 0.391, "typical")
+        assert found.slope == pytest.approx(slope, rel=4e-15)
+        assert found.intercept == pytest.approx(logits[0] - slope * auc[0], rel=4e-15)
+
+
+@pytest.mark.parametrize(
+    ("intercept", "slope", "sd_log", "doses"),
+    [
+        (-8.0, 0.1, 0.9, (3.0, 4.0)),
+        (-3.2, 0.01, 2.5, (3.0, 4.0)),
+        (-40.0, 0.4, 0.391, (3.0, 3.5)),
+        (2.0, -0.02, 0.9, (1.0, 5.0)),
+        (-2.0, 0.01, 1.5, (0.0, 4.0)),
+        (-300.0, 3.0, 0.391, (3.0, 3.2)),
+    ],
+)
+def test_reading_a_finds_the_model_that_a_table_comes_from(
+    intercept: float, slope: float, sd_log: float, doses: tuple[float, float]
+) -> None:
+    low, high = averages_of(intercept, slope, list(doses), sd_log)
+    table = {repr(doses[0]): float(low), repr(doses[1]): float(high)}
+    found = solve_table(table, PER_MG, sd_log, "population")
+    assert (found.intercept, found.slope) == pytest.approx((intercept, slope), rel=1e-5)
+    again = averages_of(found.intercept, found.slope, list(doses), sd_log)
+    assert again == pytest.approx([low, high], abs=1e-9)
+
+
+def test_reading_a_knows_its_limit() -> None:
+    """The steepest line is a step: Phi^-1 of the two averages differ by log(4 / 3) / SD at most."""
+    limit = norm.cdf(norm.ppf(0.606) + np.log(4.0 / 3.0) / 0.9)
+    for part in (0.9, 0.999):
+        high = 0.606 + part * (limit - 0.606)
+        found = solve_table({"3": 0.606, "4": high}, PER_MG, 0.9, "population")
+        again = averages_of(found.intercept, found.slope, [3.0, 4.0], 0.9)
+        assert again == pytest.approx([0.606, high], abs=1e-7)
+    with pytest.raises(LimitError, match="too far apart"):
+        solve_table({"3": 0.606, "4": limit + 1e-6}, PER_MG, 0.9, "population")
+    falling = norm.cdf(norm.ppf(0.606) - np.log(4.0 / 3.0) / 0.9)
+    with pytest.raises(LimitError, match="too far apart"):
+        solve_table({"3": 0.606, "4": falling - 1e-6}, PER_MG, 0.9, "population")
+
+
+def test_reading_a_says_where_it_only_did_not_find_a_model() -> None:
+    table = {"2": 0.10, "3": 0.15, "4": 0.30, "5": 0.41}
+    with pytest.raises(LimitError, match=r"were found .* is not proven"):
+        solve_table(table, PER_MG, 0.9, "population")
+
+
+def test_reading_a_fits_more_doses_by_least_squares() -> None:
+    """Against a simplex search over logits of sums over the normal law, and 8 corners."""
+    doses = [2.0, 3.0, 5.0]
+    printed = np.array([0.10, 0.20, 0.30])
+
+    def fitted(p: np.ndarray, start: tuple[float, float]) -> tuple[float, float]:
+        def squares(scaled: np.ndarray) -> float:
+            averaged = averages_of(scaled[0], scaled[1] / 100.0, doses, 0.391)
+            return float(((logit(p) - logit(averaged)) ** 2).sum())
+
+        options = {"xatol": 1e-9, "fatol": 1e-14, "maxiter": 600}
+        a, b = minimize(squares, start, method="Nelder-Mead", options=options).x
+        return float(a), float(b) / 100.0
+
+    table = PublishedTable("x", dict(zip(("2", "3", "5"), printed, strict=True)), 0.005)
+    model = solve_published(table, ExposureScale(PER_MG, 0.391), "population", 7.0)
+    start = (model.coefficients.intercept + 0.1, 100.0 * model.coefficients.slope * 0.9)
+    intercept, slope = fitted(printed, start)
+    found = model.coefficients
+    assert (found.intercept, found.slope) == pytest.approx((intercept, slope), rel=1e-5)
+    averaged = averages_of(intercept, slope, doses, 0.391)
+    assert list(model.residual_probability.values()) == pytest.approx(printed - averaged, abs=1e-6)
+    assert list(model.residual_logit.values()) == pytest.approx(
+        logit(printed) - logit(averaged), abs=1e-5
+    )
+    assert min(abs(miss) for miss in model.residual_probability.values()) > 0.005
+    corners = [
+        fitted(printed + 0.005 * np.array(signs), (intercept, 100.0 * slope))
+        for signs in itertools.product((-1.0, 1.0), repeat=3)
+    ]
+    zeros = [expit(a) for a, _ in corners]
+    slopes = [b for _, b in corners]
+    assert (model.slope.low, model.slope.high) == pytest.approx(
+        (min(slopes), max(slopes)), rel=1e-4
+    )
+    assert (model.at_zero.low, model.at_zero.high) == pytest.approx(
+        (min(zeros), max(zeros)), rel=1e-4
+    )
+
+
+def test_a_misfit_is_judged_under_every_reading(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["er", "table", "--probability", "x=2:0.10,3:0.15,4:0.30,5:0.41", "--json"]
+    assert main(words) == 0
+    (endpoint,) = json.loads(capsys.readouterr().out)["endpoints"]
+    (odd,) = [one["words"] for one in endpoint["anomalies"] if one["code"] == "not_logistic"]
+    assert "-1.7 points at 3 mg" in odd and "(readings T, M)" in odd
+    assert "-2.4 points at 3 mg" in odd and "(reading A)" in odd
+    # Exact solutions miss by their tolerance only, also where nothing is rounded.
+    words = ["er", "table", "--probability", "x=3:0.08,4:0.10", "--half-unit", "0", "--json"]
+    assert main(words) == 0
+    (endpoint,) = json.loads(capsys.readouterr().out)["endpoints"]
+    assert "not_logistic" not in {one["code"] for one in endpoint["anomalies"]}
+
+
+@pytest.mark.parametrize("text", ["rash=5:0.99,6:0.01", "rash=100:0.9,105:0.2"])
+def test_a_steeply_falling_table_is_told(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["er", "table", "--probability", text]) == 0
+    shown = capsys.readouterr().out
+    assert "the slope is negative" in shown
+    assert "P at zero dose is high" not in shown
+
+
+@pytest.mark.parametrize(
+    ("text", "low", "high"),
+    [
+        ("rash=1234.567:0.08,1234.568:0.1", "1234.567", "1234.568"),
+        ("rash=3.0000001:0.08,3.0000002:0.1", "3.0000001", "3.0000002"),
+    ],
+)
+def test_doses_close_together_stay_two(
+    text: str, low: str, high: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert main(["er", "table", "--probability", text, "--design", "paper"]) == 0
+    shown = capsys.readouterr().out
+    assert f"8 % at {low} mg, 10 % at {high} mg" in shown
+    assert f"the printed {low} to {high} mg" in " ".join(shown.split())
+    (table,) = published_tables([text])
+    assert list(table.probability_by_dose_mg) == [low, high]
+    found = solve_table(table.probability_by_dose_mg, PER_MG, 0.391, "typical")
+    slope = (logit(0.1) - logit(0.08)) / (PER_MG * (float(high) - float(low)))
+    assert found.slope == pytest.approx(slope, rel=1e-5)
+
+
+def test_one_dose_has_no_slope() -> None:
+    with pytest.raises(LimitError, match="at least two different doses"):
+        solve_table({"3": 0.1, "3.0": 0.2}, PER_MG, 0.391, "typical")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        close = {"1234.567": 0.1, "1234.568": 0.2, "1234.569": 0.3}
+        found = solve_table(close, PER_MG, 0.391, "typical")
+    slope = (logit(0.3) - logit(0.1)) / (0.002 * PER_MG)
+    assert found.slope == pytest.approx(slope, rel=1e-5)
+
+
+def z_of(intercept: float, slope: float) -> float:
+    """Slope / SE under the paper's 44 patients, by sums over body surface area and CL/F."""
+    b, z = np.linspace(-7.0, 7.0, 141), np.linspace(-8.0, 9.0, 341)
+    weight = np.outer(norm.pdf(b), norm.pdf(z))
+    spread = np.outer(1.97 + 0.24 * b, np.exp(0.391 * z))
+    information = np.zeros((2, 2))
+    levels = {0.48: 1, 0.80: 3, 1.20: 2, 1.68: 4, 2.23: 3, 2.97: 26, 3.95: 5}
+    for level, patients in levels.items():
+        auc = PER_MG * level * spread
+        p = expit(intercept + slope * auc)
+        w = patients * weight / weight.sum() * p * (1.0 - p)
+        information += [[w.sum(), (w * auc).sum()], [(w * auc).sum(), (w * auc**2).sum()]]
+    return float(slope / np.linalg.inv(information)[1, 1] ** 0.5)
+
+
+def test_the_expected_z_of_rash_over_its_rounding_box() -> None:
+    """docs/phase-1-uncertainty.md: 0.92 to 2.49, and 1.96 from a slope of 0.0078 on."""
+
+    def line(low: float, high: float) -> tuple[float, float]:
+        slope = (logit(high) - logit(low)) / PER_MG
+        return float(logit(low) - 3.0 * PER_MG * slope), float(slope)
+
+    flat, printed, steep = line(0.085, 0.095), line(0.08, 0.10), line(0.075, 0.105)
+    assert [round(z_of(*one), 2) for one in (flat, printed, steep)] == [0.92, 1.86, 2.49]
+
+    def above(part: float) -> float:
+        way = [one + part * (other - one) for one, other in zip(printed, steep, strict=True)]
+        return z_of(*way) - 1.959964
+
+    slope = printed[1] + brentq(above, 0.0, 1.0) * (steep[1] - printed[1])
+    assert round(1000.0 * slope, 1) == 7.8
+    scale = ExposureScale(PER_MG, 0.391)
+    model = solve_published(table_of("rash"), scale, "typical", 5.5)
+    found = {
+        odd.code: odd.words for odd in anomalies("rash", {"T": model}, {}, scale, paper_design())
+    }
+    assert "an expected z of 1.86 [0.92, 2.49] over the rounding box" in found["weak_design"]
+    assert "only slopes from 7.8 (x 1000) on reach 1.96" in found["weak_design"]
+
+
+@pytest.mark.parametrize(
+    "text", ["rash=3:0.08,3.001:0.10", "x=3:0.08,3.02:0.10", "x=3:0.1,3.3:0.5"]
+)
+def test_the_range_of_the_expected_z_holds_the_value(
+    text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where the line is steep, z falls with the slope."""
+    assert main(["er", "table", "--probability", text, "--design", "paper", "--reading", "T"]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    found = re.search(r"expected z of ([0-9.]+) \[([0-9.]+), ([0-9.]+)\]", shown)
+    assert found is not None
+    value, low, high = (float(number) for number in found.groups())
+    assert low <= value <= high and low < high
+    (table,) = published_tables([text])
+    solved = solve_table(table.probability_by_dose_mg, PER_MG, 0.391, "typical")
+    if abs(solved.intercept) < 100.0:
+        assert value == pytest.approx(z_of(solved.intercept, solved.slope), abs=0.006)
+
+
+def test_a_design_without_information_is_an_anomaly(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["er", "table", "--probability", "x=2:0.5,3:0.6", "--design", "1e6:4,1e5:4", "--json"]
+    assert main(words) == 0
+    (endpoint,) = json.loads(capsys.readouterr().out)["endpoints"]
+    assert "no_information" in {odd["code"] for odd in endpoint["anomalies"]}
+
+
+def test_columns_stay_apart_and_numbers_short(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["er", "table", "--probability", "rash=3:0.08,3.001:0.10"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    (intercept,) = [line for line in lines if line.startswith("  intercept")]
+    assert re.search(r"-369\.021\] {2,}-737\.810 \[-1110\.839, -369\.021\] {2,}-$", intercept)
+    (ratio,) = [line for line in lines if line.startswith("  odds ratio")]
+    assert "2.853e+106 [1.195e+53, 2.797e+160]" in ratio
+    (head,) = [line for line in lines if "T typical patient" in line]
+    assert head.index("T typical patient") == ratio.index("2.853e+106")
+    assert head.index("M mean exposure") == ratio.index("4.179e+98")
+    assert max(map(len, lines)) < 160
+
+
+def test_csv_replaces_nothing_but_its_own_tables(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["er", "table", "--probability", "rash=3:8%,4:10%", "--overwrite"]
+    data = tmp_path / "data.csv"
+    data.write_text("id,auc,event\n1,100,0\n", "utf-8")
+    assert main([*words, "--csv", str(data)]) == 3
+    assert "is not a table that titrasim er table wrote" in capsys.readouterr().err
+    assert data.read_text("utf-8") == "id,auc,event\n1,100,0\n"
+    notes = tmp_path / "notes.txt"
+    notes.write_text("mine", "utf-8")
+    assert main([*words, "--csv", str(notes)]) == 2
+    assert main([*words, "--csv", str(tmp_path / "missing" / "a.csv")]) == 3
+    assert main([*words, "--model", str(notes), "--design", "paper"]) == 3
+    assert notes.read_text("utf-8") == "mine"
+    source = Path(__file__).parent.parent / "scenarios" / "ixazomib-maintenance.toml"
+    scenario = tmp_path / "mine.toml"
+    shutil.copy(source, scenario)
+    before = scenario.read_bytes()
+    words = ["er", "table", str(scenario), "--design", "paper", "--overwrite"]
+    assert main([*words, "--model", str(scenario)]) == 3
+    assert scenario.read_bytes() == before
+    link = tmp_path / "link.csv"
+    link.symlink_to(scenario)
+    assert main([*words, "--csv", str(link)]) == 2
+    assert "which is an input of this command" in capsys.readouterr().err
+    assert scenario.read_bytes() == before
+
+
+def test_the_population_travels_with_the_numbers(tmp_path: Path) -> None:
+    file, models = tmp_path / "a.csv", tmp_path / "a.toml"
+    words = ["er", "table", "ixazomib-maintenance", "--design", "paper"]
+    assert main([*words, "--csv", str(file), "--model", str(models)]) == 0
+    with file.open(encoding="utf-8", newline="") as lines:
+        populations = {row["population"] for row in csv.DictReader(lines)}
+    (said,) = populations
+    assert "44 relapsed/refractory patients" in said
+    written = tomllib.loads(models.read_text("utf-8"))["model"]
+    assert {model["population"] for model in written} == populations
+    words = ["er", "table", "--probability", "rash=3:8%,4:10%", "--design", "paper"]
+    assert main([*words, "--csv", str(file), "--model", str(models), "--overwrite"]) == 0
+    with file.open(encoding="utf-8", newline="") as lines:
+        assert {row["population"] for row in csv.DictReader(lines)} == {"not stated"}
+    (model,) = tomllib.loads(models.read_text("utf-8"))["model"]
+    assert model["population"] == "not stated"
+    # 44 patients of seven levels; 5 and 95 % of the mixture of their log-normal exposures.
+    levels = {0.48: 1, 0.80: 3, 1.20: 2, 1.68: 4, 2.23: 3, 2.97: 26, 3.95: 5}
+
+    def below(auc: float, share: float) -> float:
+        parts = [
+            n * norm.cdf(np.log(auc / (PER_MG * 1.97 * level)) / 0.391)
+            for level, n in levels.items()
+        ]
+        return float(sum(parts) / 44.0 - share)
+
+    ends = [brentq(below, 1.0, 2_000.0, args=(share,)) for share in (0.05, 0.95)]
+    assert model["exposure_range"] == pytest.approx(ends, rel=1e-6)
+    assert "events expected (7.2) and covariance expected" in model["source"]
+    assert "exposure_range holds 90 %" in model["source"]

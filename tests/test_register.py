@@ -161,3 +161,32 @@ def test_the_command_prints_and_the_text_holds_every_entry(
     assert main(["explain", "ixazomib-maintenance", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
     assert [row["parameter"] for row in rows] == [entry.parameter for entry in entries]
+
+
+def test_what_is_set_on_the_command_line_has_that_as_its_source() -> None:
+    changes = (
+        "calibration.multiplier=0.05",
+        'adverse_event.rash.probability_by_dose_mg."3.0"=0.02',
+        "pharmacokinetics.cl_f_sd_log=0.4",
+    )
+    scenario = load_scenario("ixazomib-maintenance", changes).scenario
+    found = {e.parameter: e.source for e in register(scenario) if not e.interval and e.value}
+    for name in (
+        "calibration.multiplier",
+        "adverse_event.rash.probability_by_dose_mg",
+        "pharmacokinetics.cl_f_sd_log",
+    ):
+        assert found[name] == "given by --set"
+    assert found["pharmacokinetics.cl_f_l_per_h"].startswith("doi:10.1007/s40262-017-0526-4")
+    rash = next(event for event in scenario.adverse_event if event.name == "rash")
+    assert rash.uncertainty is None  # it was that of other coefficients
+
+
+def test_uncertainty_that_is_set_stays_whatever_the_order() -> None:
+    words = "adverse_event.rash.uncertainty={center_auc_per_day=200,sd_logit=0.3,sd_slope=0.001}"
+    table = 'adverse_event.rash.probability_by_dose_mg={"3.0"=0.3,"4.0"=0.5}'
+    for changes in ((words, table), (table, words)):
+        scenario = load_scenario("ixazomib-maintenance", changes).scenario
+        rash = next(event for event in scenario.adverse_event if event.name == "rash")
+        assert rash.uncertainty is not None
+        assert rash.uncertainty.sd_slope == 0.001

@@ -36,6 +36,7 @@ from sim.exposure_response.discontinuation_alternatives import (
     solve_mover_stayer,
 )
 from sim.exposure_response.observed import clopper_pearson
+from sim.plan.rules import raises_dose
 from sim.scenario.scenario import Scenario
 
 Row = dict[str, float | None]
@@ -149,6 +150,9 @@ def solve(setting: Setting, alternative: str, shares: Shares) -> Finding:
     return Finding({"q": both.q, "phi": both.phi}, both.boundary, both.total)
 
 
+ESCALATION_CYCLE = 5
+
+
 def _ranges(setting: Setting, alternative: str) -> dict[str, dict[str, Any]]:
     """Return the parameters at the ends of the exact intervals of the two counts, one at a time."""
     counts, middle = setting.counts, setting.counts.shares
@@ -169,8 +173,10 @@ def _ranges(setting: Setting, alternative: str) -> dict[str, dict[str, Any]]:
 
 
 def _escalation(setting: Setting, alternative: str, finding: Finding) -> dict[str, float]:
-    """Return the typical and the average share escalated; none for other drugs' rules."""
-    if setting.scenario.drug != "ixazomib":
+    """Return the typical and the average share escalated; none for other rules than the paper's."""
+    rises = [rule for rule in setting.scenario.rule if raises_dose(setting.scenario, rule)]
+    asked = [rule.on.cycle for rule in rises if rule.on is not None]
+    if setting.scenario.drug != "ixazomib" or asked != [(ESCALATION_CYCLE,)]:
         return {}
     posology, population = setting.scenario.posology, setting.scenario.population
     start = posology.start_mg

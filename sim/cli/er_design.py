@@ -8,9 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from sim.cli.er_design_text import OneSpread, design_sources, design_text, own_limits
+from sim.cli.er_design_text import OneSpread, design_text, own_limits
 from sim.cli.options import AsJson, Overrides, ScenarioName, Seed, flag, number
-from sim.cli.published_input import Given, groups_behind, read_given
+from sim.cli.published_files import model_entry
+from sim.cli.published_input import (
+    PAPER_BSA,
+    Given,
+    design_sources,
+    groups_behind,
+    read_given,
+)
 
 if TYPE_CHECKING:
     from sim.exposure_response.design import Design
@@ -18,6 +25,9 @@ if TYPE_CHECKING:
     from sim.phase_1.small_sample import SmallSample
 
 SIGNIFICANT = "significant"
+# What an excess must rest on before slopes are divided by it.
+SIGNIFICANT_TRIALS_AT_LEAST = 100
+EXCESS_ERROR_BELOW = 0.02
 
 
 def design(
@@ -31,13 +41,21 @@ def design(
             "0.48:1,0.80:3,1.20:2,1.68:4,2.23:3,2.97:26,3.95:5."
         ),
     ] = None,
-    flat: Annotated[bool, flag("The levels are in mg, not in mg/m2.")] = False,
+    flat: Annotated[bool, flag("The --levels are in mg, not in mg/m2.")] = False,
     bsa: Annotated[
-        str, Parameter(help="Mean and SD of body surface area in m2, normal: MEAN:SD.")
-    ] = "1.97:0.24",
+        str | None,
+        Parameter(
+            help="Mean and SD of body surface area in m2, normal: MEAN:SD. Default 1.97:0.24, "
+            "Table 1 of the paper."
+        ),
+    ] = None,
     sd_log: Annotated[
         tuple[float, ...],
-        Parameter(help="SD of log CL/F; repeatable. Default the scenario's.", negative=""),
+        Parameter(
+            help="SD of log CL/F; repeatable. Default the scenario's.",
+            negative="",
+            show_default=False,
+        ),
     ] = (),
     cl_f: Annotated[
         float | None, Parameter(help="Typical CL/F in L/h; default the scenario's.")
@@ -53,7 +71,7 @@ def design(
         str,
         Parameter(
             help="Divide every slope by this and keep the logit at the pivot; significant divides "
-            "by the mean excess given p < 0.05, simulated per endpoint."
+            "by the mean excess given p < 0.05, simulated per endpoint, from 100 such trials on."
         ),
     ] = "1",
     slope_multiplier: Annotated[
@@ -65,7 +83,8 @@ def design(
     model: Annotated[
         Path | None,
         Parameter(
-            help="Also write the models (first SD) with their covariance, for a scenario to name."
+            help="Also write the models (first SD) with the covariance of the unchanged ones to "
+            "NAME.toml, for a scenario to name."
         ),
     ] = None,
     figure: Annotated[
@@ -92,8 +111,21 @@ def design(
     Or:   titrasim er design --shrink significant --model shrunk.toml
     """
     from sim.errors import LimitError
+    from sim.exposure_response.model_file import check_target
+    from sim.phase_1.small_sample import check_seed
 
-    given = read_given(scenario, (), cl_f, None, 0, 0, None, set_)
+    if metric and trials == 0:
+        raise LimitError("--metric needs simulated trials; --trials is 0")
+    check_seed(seed)
+    if flat and levels is None:
+        raise LimitError("--flat needs --levels: the levels of the paper are in mg/m2")
+    if flat and bsa is not None:
+        raise LimitError("--flat and --bsa do not go together: doses in mg know no body surface")
+    given = read_given(scenario, (), cl_f, None, None, None, None, set_)
+    if figure is not None:
+        _check_figure(figure, overwrite)
+    if model is not None:
+        check_target(model, overwrite)
     spreads = list(dict.fromkeys(sd_log)) or [given.scale.sd_log]
     designs = [_read_design(given, levels, flat, bsa, spread) for spread in spreads]
     doses = _read_doses(at)
@@ -101,28 +133,32 @@ def design(
     if not 0.0 <= slope_multiplier <= 100.0:
         raise LimitError(f"--slope-multiplier is {slope_multiplier:g}; 0 to 100 is allowed")
     found = _all_spreads(given, designs, trials, seed, divisor, slope_multiplier)
-    biases = _biases(found[0], trials, seed, doses[0]) if metric and trials else []
-    if figure is not None:
-        _check_figure(figure, overwrite)
+    biases = _biases(found[0], trials, seed, doses[0]) if metric else []
+    given.sources[:0] = design_sources(levels, flat, bsa, "--levels")
     if model is not None:
         _write_model(model, found[0], given, overwrite)
     if figure is not None:
         _draw(figure, found[0], given, doses)
     if as_json:
-        print(json.dumps(_content(found, biases, given, doses), indent=2))
+        print(json.dumps(_content(found, biases, given, doses), indent=2, allow_nan=False))
         return
     print("\n".join(design_text(found, biases, given, doses, seed)))
 
 
-def _read_design(given: Given, levels: str | None, flat: bool, bsa: str, spread: float) -> "Design":
-    from sim.errors import LimitError
+def _read_design(
+    given: Given, levels: str | None, flat: bool, bsa: str | None, spread: float
+) -> "Design":
+    from sim.errors import LimitError, quoted
     from sim.exposure_response.design import Design, check_design
 
-    mean, _, sd = bsa.partition(":")
-    try:
-        area = (float(mean), float(sd))
-    except ValueError:
-        raise LimitError(f'--bsa is "{bsa[:40]}"; write MEAN:SD, for example 1.97:0.24') from None
+    area = PAPER_BSA
+    if bsa is not None:
+        mean, _, sd = bsa.partition(":")
+        try:
+            area = (float(mean), float(sd))
+        except ValueError:
+            hint = "write MEAN:SD, for example 1.97:0.24"
+            raise LimitError(f"--bsa is {quoted(bsa)}; {hint}") from None
     made = Design(
         groups_behind(given, levels),
         given.cl_f_l_per_h,
@@ -137,14 +173,20 @@ def _read_design(given: Given, levels: str | None, flat: bool, bsa: str, spread:
 
 
 def _read_doses(text: str) -> list[float]:
-    from sim.errors import LimitError
+    from sim.errors import LimitError, quoted
+    from sim.exposure_response.published import DOSE_BELOW_MG, DOSE_FROM_MG
 
     try:
         doses = [float(part) for part in text.split(",")]
     except ValueError:
         doses = []
-    if not doses or not all(0.0 < dose < 10_000.0 for dose in doses):
-        raise LimitError(f'--at is "{text[:40]}"; write doses in mg above 0, for example 3,4')
+    if not doses or not all(DOSE_FROM_MG <= dose < DOSE_BELOW_MG for dose in doses):
+        raise LimitError(
+            f"--at is {quoted(text)}; write doses in mg above 0, from {DOSE_FROM_MG:g} to "
+            f"{DOSE_BELOW_MG:g}, for example 3,4"
+        )
+    if len(set(doses)) < len(doses):
+        raise LimitError(f"--at is {quoted(text)}; every dose once")
     return doses
 
 
@@ -197,26 +239,39 @@ def _all_spreads(
             }
             laws = {name: sampling_law(one, model) for name, model in models.items()}
             simulated = simulate_and_refit(one, models, trials, seed, advance) if trials else {}
-            factors = {
-                name: multiplier / (_excess(name, simulated[name]) if divisor is None else divisor)
-                for name in models
-            }
+            if divisor is None:
+                excess = {
+                    name: excess_if_significant(name, laws[name].z, simulated[name])
+                    for name in models
+                }
+                factors = {name: multiplier / value for name, (value, _) in excess.items()}
+                errors = {name: factors[name] * se / by for name, (by, se) in excess.items()}
+            else:
+                factors, errors = dict.fromkeys(models, multiplier / divisor), {}
             changed = {name: change_slope(law, factors[name]) for name, law in laws.items()}
-            found.append(OneSpread(one, laws, simulated, factors, changed))
+            found.append(OneSpread(one, laws, simulated, factors, errors, changed))
     return found
 
 
-def _excess(name: str, simulated: "SmallSample") -> float:
-    """Return how much too large slopes are on average once they were reported for p < 0.05."""
+def excess_if_significant(name: str, z: float, simulated: "SmallSample") -> tuple[float, float]:
+    """Return how much too large slopes are on average once they were reported for p < 0.05.
+
+    With its standard error. Never below 1: shrinkage does not enlarge.
+    """
     from sim.errors import LimitError
 
-    excess = simulated.mean_ratio_if_significant.value
-    if not excess > 0.0:
+    if z == 0.0:
+        raise LimitError(f"--shrink significant: the slope of {name} is 0 and has no excess")
+    excess, count = simulated.mean_ratio_if_significant, simulated.significant
+    if count < SIGNIFICANT_TRIALS_AT_LEAST or not excess.mcse < EXCESS_ERROR_BELOW * excess.value:
+        error = "unknown" if not excess.value > 0.0 else f"{100 * excess.mcse / excess.value:.1f} %"
         raise LimitError(
-            f"--shrink significant: among {simulated.trials} simulated trials too few of {name} "
-            "reach p < 0.05 with the right sign; take more --trials, or give a number"
+            f"--shrink significant: {count} of {simulated.trials} simulated trials of {name} reach "
+            f"p < 0.05 (at least {SIGNIFICANT_TRIALS_AT_LEAST}), and the standard error of their "
+            f"mean excess is {error} (below {100 * EXCESS_ERROR_BELOW:g} %); take more --trials, "
+            "or give a number"
         )
-    return excess
+    return max(excess.value, 1.0), excess.mcse
 
 
 def _biases(one: OneSpread, trials: int, seed: int, dose_mg: float) -> "list[MetricBias]":
@@ -268,6 +323,7 @@ def _content(
                     ],
                     "simulated": _finite(asdict(one.simulated[name])) if one.simulated else None,
                     "slope_factor": one.factors[name],
+                    "slope_factor_mcse": one.factor_errors.get(name),
                     "changed": asdict(one.changed[name]),
                 }
             )
@@ -281,14 +337,17 @@ def _content(
     return {
         "spreads": spreads,
         "first_event_metric": [_finite(asdict(bias)) for bias in biases],
+        "population": given.population,
         "left_out": given.left_out,
-        "sources": [*design_sources(), *given.sources],
+        "sources": given.sources,
         "limits": [*own_limits(), *given.limits],
     }
 
 
 def _finite(values: Mapping[str, Any]) -> dict[str, Any]:
-    """NaN becomes null."""
+    """NaN becomes null, and the standard error of a share that has a bound instead."""
+    if values.get("bound") is not None:
+        return {**values, "mcse": None}
     return {
         key: _finite(value)
         if isinstance(value, dict)
@@ -319,29 +378,22 @@ def _draw(path: Path, one: OneSpread, given: Given, doses: Sequence[float]) -> N
 
 def _write_model(path: Path, one: OneSpread, given: Given, overwrite: bool) -> None:
     """Write the models, changed if so asked, with the covariance of the unchanged ones."""
-    from sim.exposure_response.model_file import EXPOSURE_UNIT, ModelEntry, write_models
+    from sim.exposure_response.model_file import write_models
 
     entries = []
     for table in given.tables:
-        law, changed = one.laws[table.name], one.changed[table.name]
-        doses = [dose * given.scale.auc_per_day_per_mg for dose in table.doses_mg()]
-        factor = one.factors[table.name]
-        by = "" if factor == 1.0 else f", slope times {factor:.4f} at a fixed logit at the pivot"
+        name, by = table.name, ""
+        factor, error = one.factors[name], one.factor_errors.get(name)
+        if factor != 1.0:
+            se = "" if error is None else f" (Monte Carlo SE {error:.4f})"
+            by = (
+                f", slope times {factor:.4f}{se} at a fixed logit at the pivot; the covariance is "
+                "that of the unchanged model"
+            )
+        source = f"Printed probabilities, reading {given.reading}{by}. {' | '.join(given.sources)}"
         entries.append(
-            ModelEntry(
-                name=table.name,
-                intercept=changed.intercept,
-                slope_per_auc_per_day=changed.slope,
-                method="table",
-                patients=one.design.patients,
-                events=round(law.expected_events),
-                covariance=law.covariance_entries,
-                exposure_unit=EXPOSURE_UNIT,
-                exposure_range=(min(doses), max(doses)),
-                source=(
-                    f"printed probabilities, reading {given.reading}{by}; covariance and events "
-                    f"expected from the design, not observed. {' | '.join(given.sources)}"
-                )[:2000],
+            model_entry(
+                name, one.changed[name], one.laws[name], one.design, given.population, source
             )
         )
     write_models(path, entries, overwrite)

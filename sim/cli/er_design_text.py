@@ -1,5 +1,6 @@
 """What `titrasim er design` prints for people."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -19,12 +20,16 @@ WIDE = 19
 
 @dataclass(frozen=True)
 class OneSpread:
-    """Everything about one SD of log CL/F, by endpoint; changed holds the replaced models."""
+    """Everything about one SD of log CL/F, by endpoint; changed holds the replaced models.
+
+    factor_errors are Monte Carlo standard errors, empty where the factors were given.
+    """
 
     design: "Design"
     laws: "dict[str, SamplingLaw]"
     simulated: "dict[str, SmallSample]"
     factors: dict[str, float]
+    factor_errors: dict[str, float]
     changed: "dict[str, Coefficients]"
 
 
@@ -45,18 +50,10 @@ def design_text(
         yield ""
     if biases:
         yield from _bias_lines(biases, doses[0])
-    yield from ["Sources", *wrapped([*design_sources(), *given.sources])]
+    yield from ["Sources", *wrapped(given.sources)]
     if given.left_out:
         yield from ["", "Left out", *wrapped(given.left_out)]
     yield from ["", "Limits", *wrapped([*own_limits(), *given.limits])]
-
-
-def design_sources() -> list[str]:
-    return [
-        "dose levels, patients and body surface area, unless given as options: "
-        "doi:10.1007/s10637-016-0346-7, Table 1; normal law of BSA ASSUMED",
-        "doses as planned, none reduced or left out: ASSUMED",
-    ]
 
 
 def own_limits() -> list[str]:
@@ -88,59 +85,88 @@ def _design_lines(one: OneSpread) -> Iterator[str]:
     yield f"AUC/day: mean {mean:.0f}, SD {sd:.0f} ng*h/mL per day"
 
 
+def _columns(rows: Sequence[Sequence[str]], widths: Sequence[int]) -> Iterator[str]:
+    """Yield rows as lines: the first cell to the left, the others to the right of columns of at
+    least these widths, two spaces apart at the least."""
+    wide = [max(NAME, *(len(row[0]) + 1 for row in rows))]
+    for place, width in enumerate(widths, start=1):
+        wide.append(max(width, *(len(row[place]) + 2 for row in rows)))
+    for row in rows:
+        cells = "".join(f"{cell:>{width}}" for cell, width in zip(row[1:], wide[1:], strict=True))
+        yield f"  {row[0]:<{wide[0]}}{cells}"
+
+
 def _law_lines(one: OneSpread, doses: Sequence[float]) -> Iterator[str]:
     from sim.exposure_response.design import probability_intervals
+    from sim.exposure_response.published import dose_text
 
     yield ""
     yield "Expected from the design, by quadrature (x0: AUC/day of the pivot; eta0: logit P there)"
-    heads = "".join(f"{f'P at {dose:g} mg, %':>{WIDE}}" for dose in [*doses, 0.0])
-    yield (
-        f"  {'':<{NAME}}{'x0':>7}{'eta0 (SE)':>17}{'slope x1000 (SE)':>18}{'z':>6}"
-        f"{'events':>8}{heads}"
-    )
+    heads = [f"P at {dose_text(dose)} mg, %" for dose in [*doses, 0.0]]
+    rows = [["", "x0", "eta0 (SE)", "slope x1000 (SE)", "z", "events", *heads]]
     for name, law in one.laws.items():
         shown = probability_intervals(law, one.design, [*doses, 0.0]).values()
-        cells = "".join(
-            f"{f'{100 * p:.1f} [{100 * low:.1f}, {100 * high:.1f}]':>{WIDE}}"
-            for p, low, high in shown
+        rows.append(
+            [
+                name,
+                f"{law.pivot:.1f}",
+                f"{law.eta_at_pivot:.3f} ({law.se_eta:.3f})",
+                f"{1e3 * law.coefficients.slope:.2f} ({1e3 * law.se_slope:.2f})",
+                f"{law.z:.2f}",
+                f"{law.expected_events:.1f}",
+                *(f"{100 * p:.1f} [{100 * low:.1f}, {100 * high:.1f}]" for p, low, high in shown),
+            ]
         )
-        eta = f"{law.eta_at_pivot:.3f} ({law.se_eta:.3f})"
-        slope = f"{1e3 * law.coefficients.slope:.2f} ({1e3 * law.se_slope:.2f})"
-        yield (
-            f"  {name:<{NAME}}{law.pivot:>7.1f}{eta:>17}{slope:>18}{law.z:>6.2f}"
-            f"{law.expected_events:>8.1f}{cells}"
-        )
+    yield from _columns(rows, [7, 17, 18, 6, 8, *[WIDE] * len(heads)])
     yield "In brackets 95 % Wald intervals. Covariance of intercept and slope: V11, V12, V22, r"
+    rows = []
     for name, law in one.laws.items():
         v11, v12, v22 = law.covariance_entries
         correlation = v12 / (v11 * v22) ** 0.5
-        yield f"  {name:<{NAME}}{v11:>9.4f}{v12:>12.3e}{v22:>12.3e}{correlation:>8.2f}"
+        rows.append([name, f"{v11:.4f}", f"{v12:.3e}", f"{v22:.3e}", f"{correlation:.2f}"])
+    yield from _columns(rows, [9, 12, 12, 8])
 
 
 def _simulated_lines(one: OneSpread, seed: int) -> Iterator[str]:
     trials = next(iter(one.simulated.values())).trials
     yield ""
     yield f"{trials:,} simulated trials, refitted by maximum likelihood, seed {seed}"
-    yield (
-        f"  {'':<{NAME}}{'power, %':>13}{'mean ratio':>15}{'median':>15}{'coverage, %':>14}"
-        f"{'if p < 0.05':>15}{'separated, %':>15}{'slope < 0, %':>15}"
-    )
+    rows = [
+        [
+            "",
+            "power, %",
+            "mean ratio",
+            "median",
+            "coverage, %",
+            "if p < 0.05",
+            "separated, %",
+            "slope < 0, %",
+        ]
+    ]
     for name, found in one.simulated.items():
-        yield (
-            f"  {name:<{NAME}}{_percent(found.power, 1):>13}{_ratio(found.mean_ratio):>15}"
-            f"{_ratio(found.median_ratio):>15}{_percent(found.coverage, 1):>14}"
-            f"{_ratio(found.mean_ratio_if_significant):>15}{_percent(found.separated, 2):>15}"
-            f"{_percent(found.negative_slope, 2):>15}"
+        rows.append(
+            [
+                name,
+                _percent(found.power, 1),
+                _ratio(found.mean_ratio),
+                _ratio(found.median_ratio),
+                _percent(found.coverage, 1),
+                _ratio(found.mean_ratio_if_significant),
+                _percent(found.separated, 2),
+                _percent(found.negative_slope, 2),
+            ]
         )
+    yield from _columns(rows, [13, 15, 15, 14, 15, 15, 15])
     yield (
         "  power: likelihood-ratio test at 5 %; ratio: fitted over true slope, without separated "
         "trials;"
     )
-    yield "  coverage: of the true slope by the 95 % Wald interval; ±: Monte Carlo standard error"
+    yield "  coverage: of the true slope by the 95 % Wald interval; ±: Monte Carlo standard error;"
+    yield "  (< or >): exact one-sided 95 % limit of a share that no trial, or every one, was in"
     yield "The printed claim p < 0.05 if the printed slope is the truth: expected z by design"
     for name, found in one.simulated.items():
         yield (
-            f"  {name:<{NAME}}median z {found.median_z.value:.2f} ± {found.median_z.mcse:.3f}; "
+            f"  {name:<{NAME}}median z {_number(found.median_z, 1, 3)}; "
             f"{_percent(found.designs_significant, 1)} % of simulated designs exceed 1.96"
         )
     lost = sum(found.not_converged for found in one.simulated.values())
@@ -157,54 +183,98 @@ def _simulated_lines(one: OneSpread, seed: int) -> Iterator[str]:
 
 
 def _changed_lines(one: OneSpread, doses: Sequence[float]) -> Iterator[str]:
-    from sim.exposure_response.published import probability
+    from sim.exposure_response.published import dose_text, probability
 
     yield ""
     yield "Slopes changed, logit at the pivot kept"
-    heads = "".join(f"{f'P at {dose:g} mg, %':>14}" for dose in [*doses, 0.0])
-    yield f"  {'':<{NAME}}{'factor':>8}{'intercept':>11}{'slope x1000':>13}{heads}"
+    heads = [f"P at {dose_text(dose)} mg, %" for dose in [*doses, 0.0]]
+    rows = [["", "factor", "intercept", "slope x1000", *heads]]
     per_mg = one.design.auc_per_day_per_mg
     for name, changed in one.changed.items():
-        cells = "".join(
-            f"{100 * probability(changed, dose * per_mg):>14.1f}" for dose in [*doses, 0.0]
+        factor = f"{one.factors[name]:.3f}"
+        if name in one.factor_errors:
+            factor += f" ± {one.factor_errors[name]:.3f}"
+        rows.append(
+            [
+                name,
+                factor,
+                f"{changed.intercept:.3f}",
+                f"{1e3 * changed.slope:.2f}",
+                *(f"{100 * probability(changed, dose * per_mg):.1f}" for dose in [*doses, 0.0]),
+            ]
         )
-        yield (
-            f"  {name:<{NAME}}{one.factors[name]:>8.3f}{changed.intercept:>11.3f}"
-            f"{1e3 * changed.slope:>13.2f}{cells}"
-        )
+    yield from _columns(rows, [8, 11, 13, *[14] * len(heads)])
 
 
 def _bias_lines(biases: "Sequence[MetricBias]", dose_mg: float) -> Iterator[str]:
+    from sim.exposure_response.published import dose_text
+
     yield "Metric: AUC/day to the first event (doses taken by days to it) against nominal AUC/day"
-    last = None
+    head = [
+        "",
+        "events",
+        "metric/nominal",
+        "without",
+        "p < 0.05, %",
+        "upwards, %",
+        "nominal, %",
+        "slope x1000",
+        "(true)",
+        f"P at {dose_text(dose_mg)} mg, %",
+        "nominal",
+    ]
+    # Every truth and timing is a table of its own.
+    groups: dict[str, list[list[str]]] = {}
     for one in biases:
         truth = "no exposure-response" if one.true_slope == 0.0 else "the printed slopes"
-        if (truth, one.timing) != last:
-            last = (truth, one.timing)
-            yield (
-                f"Truth: {truth}; events {one.timing.name} (ASSUMED); exits "
-                f"{one.timing.exit_per_cycle:g} per cycle (ASSUMED); {one.trials:,} trials"
-            )
-            yield (
-                f"  {'':<{NAME}}{'events':>8}{'metric/nominal':>16}{'without':>9}"
-                f"{'p < 0.05, %':>14}{'upwards':>9}{'nominal, %':>13}{'slope x1000':>15}"
-                f"{'(true)':>8}{f'P at {dose_mg:g} mg, %':>14}{'nominal':>9}"
-            )
-        slope = f"{1e3 * one.slope_by_metric.value:.2f} ± {1e3 * one.slope_by_metric.mcse:.2f}"
-        yield (
-            f"  {one.endpoint:<{NAME}}{one.events.value:>8.1f}"
-            f"{_ratio(one.ratio_with_event):>16}{one.ratio_without.value:>9.2f}"
-            f"{_percent(one.rejected_by_metric, 1):>14}{100 * one.rejected_upwards.value:>7.0f} %"
-            f"{_percent(one.rejected_by_nominal, 1):>13}{slope:>15}{1e3 * one.true_slope:>8.2f}"
-            f"{100 * one.probability_by_metric.value:>14.1f}"
-            f"{100 * one.probability_by_nominal.value:>9.1f}"
+        title = (
+            f"Truth: {truth}; events {one.timing.name} (ASSUMED); exits "
+            f"{one.timing.exit_per_cycle:g} per cycle (ASSUMED); {one.trials:,} trials"
         )
+        groups.setdefault(title, [head]).append(_bias_row(one))
+    for title, rows in groups.items():
+        yield title
+        yield from _columns(rows, [8, 16, 9, 14, 12, 13, 15, 8, 14, 9])
     yield ""
 
 
+def _bias_row(one: "MetricBias") -> list[str]:
+    return [
+        one.endpoint,
+        f"{one.events.value:.1f}",
+        _ratio(one.ratio_with_event),
+        f"{one.ratio_without.value:.2f}",
+        _percent(one.rejected_by_metric, 1),
+        _percent(one.rejected_upwards, 0),
+        _percent(one.rejected_by_nominal, 1),
+        _number(one.slope_by_metric, 1e3, 2, 2),
+        f"{1e3 * one.true_slope:.2f}",
+        f"{100 * one.probability_by_metric.value:.1f}",
+        f"{100 * one.probability_by_nominal.value:.1f}",
+    ]
+
+
 def _percent(estimate: "Estimate", digits: int) -> str:
-    return f"{100 * estimate.value:.{digits}f} ± {100 * estimate.mcse:.{digits + 1}f}"
+    """A share with its standard error; for none or all with a bound, rounded outwards."""
+    if math.isnan(estimate.value):
+        return "-"
+    value = f"{100 * estimate.value:.{digits}f}"
+    if estimate.bound is None:
+        return f"{value} ± {100 * estimate.mcse:.{digits + 1}f}"
+    size = 10.0 ** (digits + 1)
+    outwards, sign = (math.ceil, "<") if estimate.value == 0.0 else (math.floor, ">")
+    return f"{value} ({sign} {outwards(100 * estimate.bound * size) / size:.{digits + 1}f})"
 
 
 def _ratio(estimate: "Estimate") -> str:
-    return f"{estimate.value:.3f} ± {estimate.mcse:.3f}"
+    return _number(estimate, 1.0, 3, 3)
+
+
+def _number(estimate: "Estimate", factor: float, digits: int, error_digits: int = 3) -> str:
+    """A mean or median with its standard error, "-" where no trial has one."""
+    if math.isnan(estimate.value):
+        return "-"
+    error = "unknown"
+    if not math.isnan(estimate.mcse):
+        error = f"{factor * estimate.mcse:.{error_digits}f}"
+    return f"{factor * estimate.value:.{digits}f} ± {error}"

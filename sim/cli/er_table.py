@@ -4,7 +4,6 @@ import json
 import math
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from csv import DictWriter
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -12,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from sim.cli.options import AsJson, Overrides, ScenarioName, flag, number
-from sim.cli.published_input import Given, design_behind, read_given
+from sim.cli.published_files import check_csv, model_entry, write_csv
+from sim.cli.published_input import Given, design_behind, design_sources, read_given
 
 if TYPE_CHECKING:
     from sim.exposure_response.anomalies import Anomaly
@@ -27,6 +27,9 @@ MTD_MG = 5.5
 COLUMN = 25
 LABEL = 35
 TEXT_WIDTH = 96
+LARGE = 1e5
+# Less than this is what subtraction leaves of 0.
+ROUNDING = 1e-9
 HEADS = {"T": "T typical patient", "M": "M mean exposure", "A": "A average over patients"}
 Reading = Literal["all", "T", "M", "A"]
 
@@ -62,8 +65,8 @@ def table(
     design: Annotated[
         str | None,
         Parameter(
-            help="The study behind the table: paper, or DOSE:PATIENTS,... in mg/m2. Judges printed "
-            "p-values, and gives --model its covariance."
+            help="The study behind the table: paper, or DOSE:PATIENTS,... in mg/m2, with the body "
+            "surface area of the paper. Judges printed p-values, and gives --model its covariance."
         ),
     ] = None,
     half_unit: Annotated[
@@ -76,14 +79,24 @@ def table(
     cl_f_sd_log: Annotated[
         float | None, Parameter(help="SD of log CL/F; default the scenario's, or 0.391.")
     ] = None,
-    doses_per_cycle: Annotated[int, number("Doses per cycle; with --probability only.")] = 3,
-    cycle_days: Annotated[int, number("Days of a cycle; with --probability only.")] = 28,
-    csv: Annotated[Path | None, Parameter(help="Also write every number to this CSV file.")] = None,
+    doses_per_cycle: Annotated[
+        int | None, number("Doses per cycle; with --probability only, default 3.")
+    ] = None,
+    cycle_days: Annotated[
+        int | None, number("Days of a cycle; with --probability only, default 28.")
+    ] = None,
+    csv: Annotated[
+        Path | None, Parameter(help="Also write every number to this file, NAME.csv.")
+    ] = None,
     model: Annotated[
         Path | None,
-        Parameter(help="Also write a model file that a scenario can name; needs --design."),
+        Parameter(
+            help="Also write a model file, NAME.toml, that a scenario can name; needs --design."
+        ),
     ] = None,
-    overwrite: Annotated[bool, flag("Replace files that are there already.")] = False,
+    overwrite: Annotated[
+        bool, flag("Replace such a table and such a model file if they are there already.")
+    ] = False,
     set_: Overrides = (),
     as_json: AsJson = False,
 ) -> None:
@@ -99,6 +112,7 @@ def table(
     Or:   titrasim er table --probability rash=3:0.08,4:0.10 --cl-f 3.207 --reading T
     """
     from sim.errors import LimitError
+    from sim.exposure_response.model_file import check_target
 
     given = read_given(
         scenario, probability, cl_f, cl_f_sd_log, doses_per_cycle, cycle_days, half_unit, set_
@@ -108,12 +122,18 @@ def table(
             "--model needs --design: a printed table says nothing of its sampling error, and a "
             "model without it would look exact. Give --design paper, or the study's dose groups"
         )
+    if csv is not None:
+        check_csv(csv, overwrite, given.inputs)
+    if model is not None:
+        check_target(model, overwrite)
     study = None if design is None else design_behind(given, design)
+    if design is not None:
+        given.sources[:0] = design_sources(design, False, None, "--design")
     readings: dict[str, str] = HEADS if reading == "all" else {reading: HEADS[reading]}
     solved = [_solve(one, given, tuple(readings), beyond, study) for one in given.tables]
     rows = [row for one in solved for row in _rows(one)]
     if csv is not None:
-        _write_csv(csv, rows, overwrite)
+        write_csv(csv, rows, given.population)
     if model is not None:
         assert study is not None
         chosen = given.reading if reading == "all" else reading
@@ -188,11 +208,7 @@ def _text(solved: Sequence[Solved], given: Given, readings: Mapping[str, str]) -
     for one in solved:
         yield ""
         yield _printed(one.table)
-        yield " " * LABEL + "".join(f"{head:<{COLUMN}}" for head in readings.values()).rstrip()
-        for label, cells in _lines(one, readings):
-            yield (
-                f"  {label:<{LABEL - 2}}" + "".join(f"{cell:<{COLUMN}}" for cell in cells).rstrip()
-            )
+        yield from _aligned([("", list(readings.values())), *_lines(one, readings)])
     yield ""
     yield "Anomalies"
     yield from wrapped(_grouped(solved) or ["none found"])
@@ -200,6 +216,15 @@ def _text(solved: Sequence[Solved], given: Given, readings: Mapping[str, str]) -
         yield from ["", "Left out", *wrapped(given.left_out)]
     yield from ["", "Sources", *wrapped(given.sources)]
     yield from ["", "Limits", *wrapped(given.limits)]
+
+
+def _aligned(lines: Sequence[tuple[str, Sequence[str]]]) -> Iterator[str]:
+    """Yield labels with their cells in columns, at least two spaces between them."""
+    label_width = max(LABEL - 2, *(len(label) + 2 for label, _ in lines))
+    width = max(COLUMN, *(len(cell) + 2 for _, cells in lines for cell in cells))
+    for label, cells in lines:
+        row = "".join(f"{cell:<{width}}" for cell in cells)
+        yield f"  {label:<{label_width}}{row}".rstrip()
 
 
 def _grouped(solved: Sequence[Solved]) -> list[str]:
@@ -220,8 +245,10 @@ def wrapped(texts: Sequence[str]) -> Iterator[str]:
 
 
 def _printed(table: "PublishedTable") -> str:
+    from sim.exposure_response.published import dose_text
+
     listed = ", ".join(
-        f"{100 * printed:.6g} % at {float(dose):g} mg"
+        f"{100 * printed:.6g} % at {dose_text(float(dose))} mg"
         for dose, printed in table.probability_by_dose_mg.items()
     )
     return f"{table.name}: {listed} (each ±{100 * table.half_unit:g} points by rounding)"
@@ -229,13 +256,15 @@ def _printed(table: "PublishedTable") -> str:
 
 def _lines(one: Solved, readings: Mapping[str, str]) -> Iterator[tuple[str, list[str]]]:
     """The lines of an endpoint, one cell per reading; "-" where a reading has no solution."""
+    from sim.exposure_response.published import dose_text
+
     models = [one.models.get(letter) for letter in readings]
 
     def cells(text_of: "Callable[[PublishedModel], str]") -> list[str]:
         return ["-" if model is None else text_of(model) for model in models]
 
     some = next(model for model in models if model is not None)
-    beyond = f"{some.beyond_mg:g} mg"
+    beyond = f"{dose_text(some.beyond_mg)} mg"
     yield "intercept", cells(lambda m: _box(m.intercept, 1, 3))
     yield "slope x 1000", cells(lambda m: _box(m.slope, 1000, 2))
     yield "odds ratio per mg", cells(lambda m: _box(m.odds_ratio_per_mg, 1, 2))
@@ -246,11 +275,11 @@ def _lines(one: Solved, readings: Mapping[str, str]) -> Iterator[tuple[str, list
         cells(lambda m: f"{100 * m.beyond_average:.1f}"),
     )
     for dose in one.table.probability_by_dose_mg:
-        label = f"average - printed at {float(dose):g} mg, pt"
+        label = f"average - printed at {dose_text(float(dose))} mg, pt"
         yield label, cells(lambda m, dose=dose: f"{round(100 * m.jensen_gap[dose], 1) + 0.0:+.1f}")  # type: ignore[misc]
     if len(one.table.probability_by_dose_mg) > 2:
         for dose in one.table.probability_by_dose_mg:
-            label = f"residual at {float(dose):g} mg, logit (pt)"
+            label = f"residual at {dose_text(float(dose))} mg, logit (pt)"
             yield label, cells(lambda m, dose=dose: _residual(m, dose))  # type: ignore[misc]
 
 
@@ -259,11 +288,18 @@ def _residual(model: "PublishedModel", dose: str) -> str:
 
 
 def _box(box: "Boxed", factor: float, digits: int) -> str:
-    low, high = (
-        "open" if math.isnan(value) else f"{factor * value:.{digits}f}"
-        for value in (box.low, box.high)
-    )
-    return f"{factor * box.value:.{digits}f} [{low}, {high}]"
+    value, low, high = (_number(factor * one, digits) for one in (box.value, box.low, box.high))
+    return f"{value} [{low}, {high}]"
+
+
+def _number(value: float, digits: int) -> str:
+    """A number with so many decimals; 4 significant digits where it is large, 2 where small."""
+    if math.isnan(value):
+        return "open"
+    if abs(value) >= LARGE:
+        return f"{value:.4g}"
+    shown = round(value, digits) + 0.0
+    return f"{value:.2g}" if shown == 0.0 and abs(value) > ROUNDING else f"{shown:.{digits}f}"
 
 
 def _content(solved: Sequence[Solved], given: Given) -> dict[str, Any]:
@@ -282,23 +318,11 @@ def _content(solved: Sequence[Solved], given: Given) -> dict[str, Any]:
             }
             for one in solved
         ],
+        "population": given.population,
         "left_out": given.left_out,
         "sources": given.sources,
         "limits": given.limits,
     }
-
-
-def _write_csv(path: Path, rows: Sequence[dict[str, Any]], overwrite: bool) -> None:
-    from sim.errors import FileError, Problem
-
-    if path.exists() and not overwrite:
-        message = "this file is there already"
-        hint = "choose another name, or replace it with --overwrite"
-        raise FileError([Problem(path.name, None, None, "F11", "error", message, hint)])
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = DictWriter(file, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
 
 
 def _write_model(
@@ -307,7 +331,7 @@ def _write_model(
     """Write the coefficients with the covariance that the design implies."""
     from sim.errors import LimitError
     from sim.exposure_response.design import sampling_law
-    from sim.exposure_response.model_file import EXPOSURE_UNIT, ModelEntry, write_models
+    from sim.exposure_response.model_file import write_models
 
     entries = []
     for one in solved:
@@ -315,22 +339,6 @@ def _write_model(
             raise LimitError(f"{one.table.name}: reading {letter} has no solution to write")
         found = one.models[letter].coefficients
         law = sampling_law(study, found)
-        doses = [dose * given.scale.auc_per_day_per_mg for dose in one.table.doses_mg()]
-        entries.append(
-            ModelEntry(
-                name=one.table.name,
-                intercept=found.intercept,
-                slope_per_auc_per_day=found.slope,
-                method="table",
-                patients=study.patients,
-                events=round(law.expected_events),
-                covariance=law.covariance_entries,
-                exposure_unit=EXPOSURE_UNIT,
-                exposure_range=(min(doses), max(doses)),
-                source=(
-                    f"{_printed(one.table)}, reading {letter}; covariance and events expected from "
-                    f"the design, not observed. {' | '.join(given.sources)}"
-                )[:2000],
-            )
-        )
+        source = f"{_printed(one.table)}, reading {letter}. {' | '.join(given.sources)}"
+        entries.append(model_entry(one.table.name, found, law, study, given.population, source))
     write_models(path, entries, replace)

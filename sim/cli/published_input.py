@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,6 +13,11 @@ if TYPE_CHECKING:
 
 PAPER = "paper"
 PAPER_DRUG = "ixazomib"
+PAPER_TABLE_1 = "doi:10.1007/s10637-016-0346-7, Table 1"
+PAPER_BSA = (1.97, 0.24)
+DOSES_PER_CYCLE = 3
+CYCLE_DAYS = 28
+NOT_STATED = "not stated"
 UNKNOWN_PATIENTS = (
     "The probabilities were given on the command line: whose they are, and whether they hold for "
     "the patients of your trial, this program cannot know."
@@ -20,7 +26,10 @@ UNKNOWN_PATIENTS = (
 
 @dataclass(frozen=True)
 class Given:
-    """Published tables with the scale of exposure, and where the numbers come from."""
+    """Published tables with the scale of exposure, and where the numbers come from.
+
+    population says whose probabilities they are; inputs are the files they were read from.
+    """
 
     drug: str
     tables: "list[PublishedTable]"
@@ -33,6 +42,8 @@ class Given:
     left_out: list[str]
     sources: list[str]
     limits: list[str]
+    population: str = NOT_STATED
+    inputs: tuple[Path, ...] = ()
 
 
 def read_given(
@@ -40,8 +51,8 @@ def read_given(
     probability: Sequence[str],
     cl_f: float | None,
     cl_f_sd_log: float | None,
-    doses_per_cycle: int,
-    cycle_days: int,
+    doses_per_cycle: int | None,
+    cycle_days: int | None,
     half_unit: float | None,
     overrides: tuple[str, ...],
 ) -> Given:
@@ -52,7 +63,20 @@ def read_given(
     if (scenario is None) == (not probability):
         raise LimitError("give a scenario, or --probability, and not both; see --help")
     if scenario is None:
-        return _from_options(probability, cl_f, cl_f_sd_log, doses_per_cycle, cycle_days, half_unit)
+        if overrides:
+            raise LimitError("--set changes a scenario; with --probability there is none")
+        return _from_options(
+            probability,
+            cl_f,
+            cl_f_sd_log,
+            DOSES_PER_CYCLE if doses_per_cycle is None else doses_per_cycle,
+            CYCLE_DAYS if cycle_days is None else cycle_days,
+            half_unit,
+        )
+    if doses_per_cycle is not None or cycle_days is not None:
+        raise LimitError(
+            "--doses-per-cycle and --cycle-days go with --probability; a scenario has its posology"
+        )
     from sim.plan.risk import auc_per_mg
     from sim.scenario.file import load_scenario
 
@@ -82,6 +106,8 @@ def read_given(
         left_out,
         [f"CL/F {clearance:.4g} L/h, SD of the log {spread:g}: {origin}", *sources],
         list(loaded.notes),
+        next((note for note in loaded.notes if "relapsed" in note.lower()), NOT_STATED),
+        (Path(scenario),),
     )
 
 
@@ -119,10 +145,12 @@ def _source_of(source: str | dict[str, str] | None, key: str) -> str:
 
 def _check_scale(cl_f: float, sd_log: float, doses: int, cycle_days: int) -> None:
     from sim.errors import DataError, Problem
+    from sim.exposure_response.design import CL_F_L_PER_H
 
     faults = []
-    if not 0.0 < cl_f < 1e9:
-        faults.append(("--cl-f", f"CL/F is {cl_f:g} L/h; it must be above 0"))
+    low, high = CL_F_L_PER_H
+    if not low <= cl_f <= high:
+        faults.append(("--cl-f", f"CL/F is {cl_f:g} L/h; {low:g} to {high:g} is allowed"))
     if not 0.0 <= sd_log <= 3.0:
         faults.append(("--cl-f-sd-log", f"SD of log CL/F is {sd_log:g}; 0 to 3 is allowed"))
     if not (cycle_days <= 10_000 and 1 <= doses <= cycle_days):
@@ -169,8 +197,25 @@ def _from_options(
     )
 
 
-def groups_behind(given: Given, text: str | None) -> "tuple[DoseGroup, ...]":
-    """Return dose groups as given, or those of the paper for its drug.
+def design_sources(levels: str | None, flat: bool, bsa: str | None, option: str) -> list[str]:
+    """Say where dose groups and body surface area come from; option is that of the groups."""
+    is_papers = levels in (None, PAPER)
+    groups = PAPER_TABLE_1 if is_papers else option
+    sources = [f"dose levels and patients: {groups}"]
+    if not flat:
+        mean, sd = PAPER_BSA
+        area = f"body surface area {mean} (SD {sd}) m2: {PAPER_TABLE_1}"
+        if not is_papers:
+            area += f"; that it holds for the study of {option}: ASSUMED"
+        sources.append("body surface area: --bsa" if bsa is not None else area)
+        sources.append("normal law of body surface area: ASSUMED")
+    return [*sources, "doses as planned, none reduced or left out: ASSUMED"]
+
+
+def groups_behind(
+    given: Given, text: str | None, option: str = "--levels"
+) -> "tuple[DoseGroup, ...]":
+    """Return dose groups as given with an option, or those of the paper for its drug.
 
     Raises LimitError where the paper's are asked for another drug, DataError for faulty groups.
     """
@@ -179,7 +224,7 @@ def groups_behind(given: Given, text: str | None) -> "tuple[DoseGroup, ...]":
 
     if text not in (None, PAPER):
         assert text is not None
-        return dose_groups(text)
+        return dose_groups(text, option)
     if given.drug not in ("", PAPER_DRUG):
         raise LimitError(
             f"the paper's design is of {PAPER_DRUG}, the scenario of {given.drug}; give the dose "
@@ -193,7 +238,7 @@ def design_behind(given: Given, text: str) -> "Design":
     from sim.exposure_response.design import Design, check_design
 
     design = Design(
-        groups_behind(given, text),
+        groups_behind(given, text, "--design"),
         given.cl_f_l_per_h,
         given.scale.sd_log,
         dose_days=given.dose_days,

@@ -4,13 +4,19 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from sim.exposure_response.design import Z_95, Design, sampling_law, slope_that_reaches
-from sim.exposure_response.published import ExposureScale, PublishedModel, probability
+import numpy as np
+
+from sim.errors import LimitError
+from sim.exposure_response.design import Z_95, Design, sampling_law
+from sim.exposure_response.published import ExposureScale, PublishedModel, dose_text
+from sim.exposure_response.significance import path_between, scan_z, slope_that_reaches
 
 # A slope that rounding alone leaves uncertain by more than this factor is called flat.
 FLAT_FACTOR = 2.0
 # A share of the hazard at the lowest dose from which P at zero dose is called high.
 BACKGROUND_HIGH = 0.4
+# A miss by less is the tolerance of a solution, not a misfit.
+MISS_AT_LEAST = 1e-8
 
 
 @dataclass(frozen=True)
@@ -30,7 +36,7 @@ def anomalies(
     design: Design | None = None,
     studied_mg: tuple[float, float] | None = None,
 ) -> list[Anomaly]:
-    """Return the oddities of one endpoint, judged under its first reading.
+    """Return the oddities of one endpoint: its fit under every reading, all else under the first.
 
     models holds the solved readings by letter, impossible the readings without a solution and
     why; design is the one behind the table, if known; studied_mg the range of doses it gave.
@@ -44,7 +50,7 @@ def anomalies(
             *_slope(model),
             *_background(model, scale),
             *_beyond(model, studied_mg),
-            *_misfit(model),
+            *_misfit(models),
             *([] if design is None else _support(model, design)),
         ]
         found += [Anomaly(endpoint, code, words) for code, words in pairs]
@@ -53,9 +59,9 @@ def anomalies(
 
 def _slope(model: PublishedModel) -> Iterator[tuple[str, str]]:
     slope = model.slope
-    box = f"{1e3 * slope.low:.2f} to {1e3 * slope.high:.2f} (x 1000)"
+    box = f"{_number(1e3 * slope.low, 2)} to {_number(1e3 * slope.high, 2)} (x 1000)"
     if slope.value < 0.0:
-        yield "negative_slope", f"the slope is negative, {1e3 * slope.value:.2f} (x 1000)"
+        yield "negative_slope", f"the slope is negative, {_number(1e3 * slope.value, 2)} (x 1000)"
     elif slope.value == 0.0:
         yield "zero_slope", "the slope is 0: the printed probabilities do not differ"
     if slope.low <= 0.0 <= slope.high:
@@ -71,18 +77,21 @@ def _slope(model: PublishedModel) -> Iterator[tuple[str, str]]:
 
 
 def _background(model: PublishedModel, scale: ExposureScale) -> Iterator[tuple[str, str]]:
-    lowest = min(model.table.doses_mg())
-    if lowest == 0.0:
+    lowest, solved = min(model.table.doses_mg()), model.coefficients
+    # Where risk does not rise with exposure, all of it is background, and no share tells more.
+    if lowest == 0.0 or solved.slope <= 0.0:
         return
-    at_lowest = probability(model.coefficients, lowest * scale.auc_per_day_per_mg)
+    at_lowest = solved.intercept + solved.slope * lowest * scale.auc_per_day_per_mg
+    hazard = float(np.logaddexp(0.0, at_lowest))
     zero = model.at_zero
-    share = math.log1p(-zero.value) / math.log1p(-at_lowest)
+    share = float(np.logaddexp(0.0, solved.intercept)) / hazard if hazard > 0.0 else 0.0
     if share >= BACKGROUND_HIGH:
         yield (
             "high_background",
-            f"P at zero dose is high, {100 * zero.value:.1f} % [{100 * zero.low:.1f}, "
-            f"{100 * zero.high:.1f}]: {100 * share:.0f} % of the hazard at {lowest:g} mg would be "
-            "there without the drug. It is an extrapolation below the printed doses",
+            f"P at zero dose is high, {100 * zero.value:.1f} % [{_number(100 * zero.low, 1)}, "
+            f"{_number(100 * zero.high, 1)}]: {100 * share:.0f} % of the hazard at "
+            f"{dose_text(lowest)} mg would be there without the drug. It is an extrapolation "
+            "below the printed doses",
         )
 
 
@@ -101,38 +110,69 @@ def _beyond(
         )
     yield (
         "extrapolation",
-        f"P at {at:g} mg is an extrapolation of the printed {min(doses):g} to {max(doses):g} mg "
-        f"({where})",
+        f"P at {dose_text(at)} mg is an extrapolation of the printed {dose_text(min(doses))} to "
+        f"{dose_text(max(doses))} mg ({where})",
     )
 
 
-def _misfit(model: PublishedModel) -> Iterator[tuple[str, str]]:
-    missed = [
-        f"{100 * miss:+.1f} points at {dose} mg"
-        for dose, miss in model.residual_probability.items()
-        if abs(miss) > model.table.half_unit
-    ]
-    if missed:
-        yield (
-            "not_logistic",
-            f"a logistic line misses printed probabilities by more than the rounding: "
-            f"{', '.join(missed)}",
-        )
+def _misfit(models: Mapping[str, PublishedModel]) -> Iterator[tuple[str, str]]:
+    letters: dict[str, list[str]] = {}
+    for letter, model in models.items():
+        missed = [
+            f"{100 * miss:+.1f} points at {dose} mg"
+            for dose, miss in model.residual_probability.items()
+            if abs(miss) > model.table.half_unit + MISS_AT_LEAST
+        ]
+        if missed:
+            letters.setdefault(", ".join(missed), []).append(letter)
+    if not letters:
+        return
+    words = "; ".join(
+        text if len(models) == 1 else f"{text} ({_readings(which)})"
+        for text, which in letters.items()
+    )
+    yield (
+        "not_logistic",
+        f"a logistic line misses printed probabilities by more than the rounding: {words}",
+    )
+
+
+def _readings(letters: list[str]) -> str:
+    return f"reading{'s' if len(letters) > 1 else ''} {', '.join(letters)}"
+
+
+def _number(value: float, digits: int) -> str:
+    """A number with its decimals, a large one with 4 digits; "open" for a range without an end."""
+    if math.isnan(value):
+        return "open"
+    return f"{value:.{digits}f}" if abs(value) < 1e5 else f"{value:.4g}"
 
 
 def _support(model: PublishedModel, design: Design) -> Iterator[tuple[str, str]]:
     """Judge a printed p < 0.05 by the z to be expected if the coefficients were the truth."""
-    low, high = model.steepest.low, model.steepest.high
-    z = sampling_law(design, model.coefficients).z
-    if low is None or high is None or model.slope.value <= 0.0:
+    if model.slope.value <= 0.0:
         return
-    lowest, highest = sampling_law(design, low).z, sampling_law(design, high).z
+    try:
+        z = sampling_law(design, model.coefficients).z
+    except LimitError as error:
+        yield "no_information", f"a printed p < 0.05 cannot be judged: {error}"
+        return
+    path = path_between(model.steepest.low, model.coefficients, model.steepest.high)
+    scan = scan_z(design, path)
+    known = [value for value in scan if value is not None]
+    lowest, highest = min(known), max(known)
     of = f"{design.patients} patients of the design give an expected z of {z:.2f}"
     box = f"[{lowest:.2f}, {highest:.2f}] over the rounding box"
-    needed = slope_that_reaches(design, low, high)
+    if None in (model.steepest.low, model.steepest.high):
+        box += ", of which one end has no model"
+    if len(known) < len(scan):
+        box += ", as far as the design says anything about such slopes"
+    needed = slope_that_reaches(design, path, scan)
     from_where = ""
     if needed is not None:
-        from_where = f"; only slopes from {1e3 * needed:.1f} (x 1000) on reach 1.96"
+        from_where = f"; only slopes from {_number(1e3 * needed, 1)} (x 1000) on reach 1.96"
+    elif lowest < Z_95 <= highest:
+        from_where = "; it does not rise with the slope throughout"
     if z < Z_95:
         yield (
             "weak_design",

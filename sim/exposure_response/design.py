@@ -1,7 +1,8 @@
 """What a phase 1 design can tell about a logistic model when its individual data are unpublished.
 
 Design -> law of AUC/day -> expected information -> covariance (`reference/methods.md` 1.4).
-The expectation over body surface area and CL/F is by Gauss-Hermite quadrature, not simulation.
+The expectation over body surface area and CL/F is by quadrature over the density of their
+product, not by simulation.
 
 Intercept and slope are strongly correlated. At the pivot x0 = -cov(intercept, slope) /
 var(slope) the logit is uncorrelated with the slope, so that eta(x0) and the slope can be
@@ -14,18 +15,28 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit
-from scipy.stats import norm
+from scipy.special import expit, ndtr, ndtri
 
 from sim.errors import DataError, LimitError, Problem, quoted
-from sim.exposure_response.table import Coefficients
+from sim.exposure_response.table import Coefficients, pole_distance
 
 Floats = NDArray[np.float64]
-NODES = 32
 Z_95 = 1.959963984540054
 PATIENTS_AT_MOST = 10_000
 # A normal law this narrow gives no area of 0 or less in any draw of this program.
 BSA_MEAN_IN_SD_AT_LEAST = 8.0
+# Likewise in the quadrature: 8 SD below the mean lies less than 1e-15 of the law.
+BSA_REACH_SD = 7.9
+CL_F_REACH_SD = 9.0
+# Within the narrower law; its density is convolved with that of the wider one.
+NARROW_STEP_SD = 0.2
+# The trapezoidal rule errs by about exp(-2 pi distance to the nearest pole / step).
+EXPONENT = 30.0
+EXPOSURES_AT_MOST = 50_000
+CL_F_L_PER_H = (1e-3, 1e5)
+BSA_M2 = (0.1, 10.0)
+DOSE_LIMITS = (1e-6, 1e6)
+CYCLE_DAYS_AT_MOST = 10_000
 PAPER_LEVELS = "0.48:1,0.80:3,1.20:2,1.68:4,2.23:3,2.97:26,3.95:5"
 
 
@@ -77,7 +88,7 @@ class Design:
             low, high = float(typical.min()) - 9.0 * spread, float(typical.max()) + 9.0 * spread
             for _ in range(100):
                 middle = 0.5 * (low + high)
-                is_below = float(norm.cdf((middle - typical) / spread).mean()) < tail
+                is_below = float(ndtr((middle - typical) / spread).mean()) < tail
                 low, high = (middle, high) if is_below else (low, middle)
             ends.append(math.exp(low))
         return ends[0], ends[1]
@@ -138,7 +149,7 @@ class SamplingLaw:
         """Return P at an exposure with its Wald interval on the logit: (P, low, high)."""
         x = np.array([1.0, auc_per_day])
         eta = self.coefficients.intercept + self.coefficients.slope * auc_per_day
-        margin = float(norm.isf(0.5 * (1.0 - level))) * float(np.sqrt(x @ self.covariance @ x))
+        margin = -float(ndtri(0.5 * (1.0 - level))) * float(np.sqrt(x @ self.covariance @ x))
         return float(expit(eta)), float(expit(eta - margin)), float(expit(eta + margin))
 
 
@@ -150,8 +161,11 @@ def paper_design(cl_f_l_per_h: float = 1.86 / 0.58, cl_f_sd_log: float = 0.391) 
     return Design(dose_groups(PAPER_LEVELS), cl_f_l_per_h, cl_f_sd_log)
 
 
-def dose_groups(text: str) -> tuple[DoseGroup, ...]:
-    """Read "DOSE:PATIENTS,DOSE:PATIENTS,..."; raise DataError with every fault found."""
+def dose_groups(text: str, option: str = "--levels") -> tuple[DoseGroup, ...]:
+    """Read "DOSE:PATIENTS,DOSE:PATIENTS,..."; raise DataError with every fault found.
+
+    option is where the text was typed.
+    """
     groups, faults = [], []
     for part in text.split(","):
         dose_text, colon, patients_text = part.strip().partition(":")
@@ -162,8 +176,9 @@ def dose_groups(text: str) -> tuple[DoseGroup, ...]:
             found = f"{shown} is not a dose and a number of patients"
             faults.append(found if colon else f"{shown} has no colon")
             continue
-        if not (math.isfinite(dose) and dose >= 0.0):
-            faults.append(f"dose {quoted(dose_text)} is not 0 or more")
+        if not (dose == 0.0 or DOSE_LIMITS[0] <= dose <= DOSE_LIMITS[1]):
+            allowed = f"0 or from {DOSE_LIMITS[0]:g} to {DOSE_LIMITS[1]:g}"
+            faults.append(f"dose {quoted(dose_text)} is not {allowed}")
         elif patients < 1:
             faults.append(f"{quoted(part.strip())} has no patients; at least 1")
         else:
@@ -173,19 +188,22 @@ def dose_groups(text: str) -> tuple[DoseGroup, ...]:
         faults.append(f"{total} patients in all; at most {PATIENTS_AT_MOST}")
     if faults:
         hint = "write DOSE:PATIENTS,..., for example 0.48:1,0.80:3"
-        raise DataError([_problem("--levels", fault, hint) for fault in faults])
+        raise DataError([_problem(option, fault, hint) for fault in faults])
     return tuple(groups)
 
 
 def check_design(design: Design) -> None:
     """Raise DataError with everything about a design that cannot be."""
     faults = []
-    if not 0.0 < design.cl_f_l_per_h < math.inf:
-        faults.append(("--cl-f", f"CL/F of {design.cl_f_l_per_h:g} L/h; it must be above 0"))
+    low, high = CL_F_L_PER_H
+    if not low <= design.cl_f_l_per_h <= high:
+        found = f"CL/F of {design.cl_f_l_per_h:g} L/h"
+        faults.append(("--cl-f", f"{found}; {low:g} to {high:g} is allowed"))
     if not 0.0 <= design.cl_f_sd_log <= 3.0:
         faults.append(("--sd-log", f"SD of log CL/F is {design.cl_f_sd_log:g}; 0 to 3 is allowed"))
-    if design.cycle_days < 1:
-        faults.append(("--cycle-days", f"a cycle of {design.cycle_days} days; at least 1"))
+    if not 1 <= design.cycle_days <= CYCLE_DAYS_AT_MOST:
+        found = f"a cycle of {design.cycle_days} days"
+        faults.append(("--cycle-days", f"{found}; 1 to {CYCLE_DAYS_AT_MOST} are allowed"))
     outside = [day for day in design.dose_days if not 1 <= day <= design.cycle_days]
     if outside or not design.dose_days or len(set(design.dose_days)) < len(design.dose_days):
         days = ",".join(map(str, design.dose_days)) or "none"
@@ -194,8 +212,10 @@ def check_design(design: Design) -> None:
     mean = design.bsa_mean_m2
     if mean is not None:
         allowed = mean / BSA_MEAN_IN_SD_AT_LEAST
-        if not 0.0 < mean < math.inf:
-            faults.append(("--bsa", f"mean body surface area of {mean:g} m2; it must be above 0"))
+        low, high = BSA_M2
+        if not low <= mean <= high:
+            found = f"mean body surface area of {mean:g} m2"
+            faults.append(("--bsa", f"{found}; {low:g} to {high:g} is allowed"))
         elif not 0.0 <= design.bsa_sd_m2 <= allowed:
             found = f"SD of body surface area is {design.bsa_sd_m2:g} m2"
             faults.append(("--bsa", f"{found}; 0 to {allowed:.3g} (mean / 8) is allowed"))
@@ -207,19 +227,54 @@ def _problem(option: str, message: str, hint: str | None = None) -> Problem:
     return Problem(option, None, None, "E20", "error", message, hint)
 
 
-def exposure_law(design: Design) -> tuple[Floats, Floats]:
-    """Return AUC/day at the quadrature nodes and their weights in patients (sum: all patients)."""
-    nodes, weights = np.polynomial.hermite_e.hermegauss(NODES)
-    weights = weights / weights.sum()
-    area = np.ones(NODES)
-    if design.bsa_mean_m2 is not None:
-        area = design.bsa_mean_m2 + design.bsa_sd_m2 * nodes
-    spread = area[:, None] * np.exp(design.cl_f_sd_log * nodes)
-    both = weights[:, None] * weights
+def exposure_law(design: Design, coefficients: Coefficients | None = None) -> tuple[Floats, Floats]:
+    """Return AUC/day at the quadrature nodes and their weights in patients (sum: all patients).
+
+    The nodes are as fine as the two laws need, and with coefficients as fine as the steepness
+    of P needs: expectations are then true to 1e-6 or better (tests/test_design.py). Raises
+    LimitError for a line so steep that this takes too many nodes.
+    """
+    log_spread, weights = _spread_law(design, coefficients)
     doses = np.array([group.dose for group in design.groups])
     patients = np.array([group.patients for group in design.groups], np.float64)
-    auc = design.auc_per_day_per_mg * doses[:, None, None] * spread
-    return auc.ravel(), (patients[:, None, None] * both).ravel()
+    area = 1.0 if design.bsa_mean_m2 is None else design.bsa_mean_m2
+    auc = design.auc_per_day_per_mg * area * doses[:, None] * np.exp(log_spread)
+    return auc.ravel(), (patients[:, None] * weights).ravel()
+
+
+def _spread_law(design: Design, coefficients: Coefficients | None) -> tuple[Floats, Floats]:
+    """Return nodes and weights (sum 1) of the log of AUC/day over that of the typical patient.
+
+    It is log(1 + c b) + s z with b and z standard normal, c the coefficient of variation of
+    body surface area and s the SD of log CL/F; its density is an average of that of the wider
+    term over the narrower one. Nodes reach s further up than down, for E[A^2] peaks there.
+    """
+    s = design.cl_f_sd_log
+    c = 0.0 if design.bsa_mean_m2 is None else design.bsa_sd_m2 / design.bsa_mean_m2
+    if s == 0.0 and c == 0.0:
+        return np.zeros(1), np.ones(1)
+    low = math.log1p(-BSA_REACH_SD * c) - CL_F_REACH_SD * s
+    high = math.log1p(BSA_REACH_SD * c) + (CL_F_REACH_SD + 2.0 * s) * s
+    step = math.hypot(s, c) / 4.0
+    if coefficients is not None:
+        step = min(step, 2.0 * math.pi * pole_distance(coefficients) / EXPONENT)
+    count = math.ceil((high - low) / step) + 1
+    if count > EXPOSURES_AT_MOST:
+        raise LimitError(
+            "the line is so steep that the design can say nothing certain about its slope: "
+            f"intercept {coefficients.intercept if coefficients else 0.0:.4g}"
+        )
+    nodes = np.linspace(low, high, count)
+    density = np.zeros(count)
+    reach = BSA_REACH_SD if s > c else CL_F_REACH_SD
+    for at in np.arange(-reach, reach + 0.5 * NARROW_STEP_SD, NARROW_STEP_SD):
+        by = math.exp(-0.5 * at**2)
+        if s > c:
+            density += by * np.exp(-0.5 * ((nodes - math.log1p(c * at)) / s) ** 2)
+        else:
+            relative = np.exp(nodes - s * at)
+            density += by * relative * np.exp(-0.5 * ((relative - 1.0) / c) ** 2)
+    return nodes, density / density.sum()
 
 
 def exposure_moments(design: Design) -> tuple[float, float]:
@@ -231,7 +286,10 @@ def exposure_moments(design: Design) -> tuple[float, float]:
 
 def expected_information(design: Design, coefficients: Coefficients) -> Floats:
     """Return E sum_i P_i (1 - P_i) [1 A_i; A_i A_i^2], shape (2, 2)."""
-    auc, weight = exposure_law(design)
+    return _information(*exposure_law(design, coefficients), coefficients)
+
+
+def _information(auc: Floats, weight: Floats, coefficients: Coefficients) -> Floats:
     p = expit(coefficients.intercept + coefficients.slope * auc)
     w = weight * p * (1.0 - p)
     mixed = float(w @ auc)
@@ -241,16 +299,17 @@ def expected_information(design: Design, coefficients: Coefficients) -> Floats:
 def sampling_law(design: Design, coefficients: Coefficients) -> SamplingLaw:
     """Return the law of the estimates that the design would give if these were the truth.
 
-    Raises LimitError where all patients have one exposure, or no event is to be expected.
+    Raises LimitError where all patients have one exposure, no event is to be expected, or the
+    line is a step.
     """
-    information = expected_information(design, coefficients)
+    auc, weight = exposure_law(design, coefficients)
+    information = _information(auc, weight, coefficients)
     inner = information[0, 0] * information[1, 1] - information[0, 1] ** 2
     if not inner > 1e-12 * information[0, 0] * information[1, 1]:
         raise LimitError(
             "the design says nothing about the slope: all its patients have one exposure, or "
             "the event is certain or impossible in all"
         )
-    auc, weight = exposure_law(design)
     p = expit(coefficients.intercept + coefficients.slope * auc)
     return SamplingLaw(
         coefficients, np.asarray(np.linalg.inv(information), np.float64), float(weight @ p)
@@ -271,32 +330,6 @@ def without_slope(design: Design, law: SamplingLaw) -> Coefficients:
     """Return the model without exposure-response that expects as many events."""
     share = law.expected_events / design.patients
     return Coefficients(math.log(share) - math.log1p(-share), 0.0)
-
-
-def slope_that_reaches(
-    design: Design, low: Coefficients, high: Coefficients, z: float = Z_95
-) -> float | None:
-    """Return the slope at which slope / SE reaches z on the way from one model to another.
-
-    None where it lies below z all the way or above it all the way.
-    """
-
-    def at(part: float) -> Coefficients:
-        return Coefficients(
-            low.intercept + part * (high.intercept - low.intercept),
-            low.slope + part * (high.slope - low.slope),
-        )
-
-    below, above = 0.0, 1.0
-    if sampling_law(design, low).z >= z or sampling_law(design, high).z < z:
-        return None
-    for _ in range(50):
-        middle = 0.5 * (below + above)
-        if sampling_law(design, at(middle)).z < z:
-            below = middle
-        else:
-            above = middle
-    return at(above).slope
 
 
 def probability_intervals(

@@ -10,14 +10,16 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
 from sim.errors import DataError, LimitError, Problem, quoted
-from sim.exposure_response.table import AUC_NODES, Coefficients, solve_table
+from sim.exposure_response.table import Coefficients, averages, solve_table
 
+DOSE_FROM_MG = 1e-6
 DOSE_BELOW_MG = 10_000.0
 FORM = "write NAME=DOSE:P,DOSE:P,..., for example rash=3:0.08,4:0.10"
 READINGS = {"T": "typical", "M": "mean", "A": "population"}
@@ -70,7 +72,7 @@ class PublishedModel:
 
     odds_ratio_per_mg and beyond hold for the patient of typical CL/F; jensen_gap is the average
     of P over patients minus the printed probability, by dose; residual_logit and
-    residual_probability are printed minus fitted, 0 for two doses.
+    residual_probability are printed minus fitted, as the reading has it; 0 for two doses.
     """
 
     table: PublishedTable
@@ -97,10 +99,16 @@ def half_unit_of(texts: list[str]) -> float:
     """
     decimals = 0
     for text in texts:
-        number, percent = text.rstrip("% "), text.rstrip().endswith("%")
-        places = len(number.partition(".")[2]) + (2 if percent else 0)
-        decimals = max(decimals, places)
+        number, percent = text.strip("% "), text.rstrip().endswith("%")
+        exponent = Decimal(number).as_tuple().exponent
+        assert isinstance(exponent, int)
+        decimals = max(decimals, (2 if percent else 0) - exponent)
     return 0.5 * 10.0**-decimals
+
+
+def dose_text(dose_mg: float) -> str:
+    """Return a dose as short as it can stand without becoming another: 3, 0.8, 1234.567."""
+    return repr(float(dose_mg)).removesuffix(".0")
 
 
 def published_tables(texts: Sequence[str], half_unit: float | None = None) -> list[PublishedTable]:
@@ -123,7 +131,7 @@ def published_tables(texts: Sequence[str], half_unit: float | None = None) -> li
             problems += [_problem(name, fault) for fault in faults]
             continue
         given = half_unit_of([printed for printed, _ in pairs.values()])
-        values = {f"{dose:g}": value for dose, (_, value) in pairs.items()}
+        values = {dose_text(dose): value for dose, (_, value) in pairs.items()}
         tables.append(PublishedTable(name, values, given if half_unit is None else half_unit))
     if problems:
         raise DataError(problems)
@@ -139,29 +147,29 @@ def _pairs(listed: str) -> tuple[dict[float, tuple[str, float]], list[str]]:
     pairs: dict[float, tuple[str, float]] = {}
     faults = []
     for part in listed.split(","):
-        dose_text, _, printed = (piece.strip() for piece in part.partition(":"))
+        typed, _, printed = (piece.strip() for piece in part.partition(":"))
         try:
-            dose = float(dose_text)
+            dose = float(typed)
             value = float(printed.removesuffix("%")) * (0.01 if printed.endswith("%") else 1.0)
         except ValueError:
             faults.append(f"{quoted(part.strip())} is not a dose and a probability")
             continue
-        if not 0.0 <= dose < DOSE_BELOW_MG:
-            faults.append(f"dose {quoted(dose_text)} is not from 0 to {DOSE_BELOW_MG:g} mg")
+        if not (dose == 0.0 or DOSE_FROM_MG <= dose < DOSE_BELOW_MG):
+            faults.append(
+                f"dose {quoted(typed)} is not 0 or from {DOSE_FROM_MG:g} to {DOSE_BELOW_MG:g} mg"
+            )
         if not 0.0 < value < 1.0:
             faults.append(f"{quoted(printed)} is not between 0 and 1 (0 % and 100 %)")
         if dose in pairs:
-            faults.append(f"{dose:g} mg is given twice")
+            faults.append(f"{dose_text(dose)} mg is given twice")
         pairs[dose] = (printed, value)
     return pairs, faults
 
 
 def population_average(coefficients: Coefficients, auc_per_day: float, sd_log: float) -> float:
     """Return E[expit(intercept + slope * AUC/day * exp(sd_log * Z))], Z standard normal."""
-    nodes, weights = np.polynomial.hermite_e.hermegauss(AUC_NODES)
-    exposure = auc_per_day * np.exp(sd_log * nodes)
-    eta = coefficients.intercept + coefficients.slope * exposure
-    return float(weights @ expit(eta) / weights.sum())
+    found, _ = averages(coefficients, np.array([auc_per_day]), sd_log)
+    return float(found[0])
 
 
 def probability(coefficients: Coefficients, auc_per_day: float) -> float:
@@ -171,8 +179,10 @@ def probability(coefficients: Coefficients, auc_per_day: float) -> float:
 
 def check_box(table: PublishedTable, beyond_mg: float) -> None:
     """Raise LimitError where the rounding reaches 0 or 1, or the dose beyond is none."""
-    if not 0.0 <= beyond_mg < DOSE_BELOW_MG:
-        raise LimitError(f"a dose of {beyond_mg:g} mg; 0 to {DOSE_BELOW_MG:g} mg is allowed")
+    if not (beyond_mg == 0.0 or DOSE_FROM_MG <= beyond_mg < DOSE_BELOW_MG):
+        raise LimitError(
+            f"a dose of {beyond_mg:g} mg; 0 or {DOSE_FROM_MG:g} to {DOSE_BELOW_MG:g} mg is allowed"
+        )
     if not table.half_unit >= 0.0:
         raise LimitError(f"half a unit is {table.half_unit:g}; it cannot be below 0")
     for dose, printed in table.probability_by_dose_mg.items():
@@ -188,16 +198,17 @@ def solve_published(
 ) -> PublishedModel:
     """Solve a table under a reading, with the range of every number over the rounding box.
 
-    Raises LimitError where the probabilities cannot be averages over patients (reading A).
+    Raises LimitError where no coefficients hold or are found under reading A.
     The table has passed check_box.
     """
     solved = _solved(table, scale, reading, np.zeros(len(table.probability_by_dose_mg)))
     assert solved is not None
     per_mg = scale.auc_per_day_per_mg
     at = beyond_mg * per_mg
-    steepest = _corner(table, scale, reading, _pull_of_slope(table, reading))
-    zero = _corner(table, scale, reading, _pull_of_logit(table, reading, 0.0))
-    far = _corner(table, scale, reading, _pull_of_logit(table, reading, beyond_mg))
+    pull = _pulls(table, scale, reading, solved)
+    steepest = _corner(table, scale, reading, pull[1])
+    zero = _corner(table, scale, reading, pull[0])
+    far = _corner(table, scale, reading, pull[0] + at * pull[1])
     gap, logits, misses = {}, {}, {}
     for dose, printed in table.probability_by_dose_mg.items():
         auc = float(dose) * per_mg
@@ -255,30 +266,26 @@ def _solved(
         raise
 
 
-def _doses_used(table: PublishedTable, reading: str) -> NDArray[np.bool_]:
-    """Return which doses decide the solution: all, under reading A the two outer ones."""
-    doses = np.array(table.doses_mg())
-    if reading != "population":
-        return np.full(len(doses), True)
-    return np.asarray((doses == doses.min()) | (doses == doses.max()))
+def _pulls(
+    table: PublishedTable, scale: ExposureScale, reading: str, solved: Coefficients
+) -> NDArray[np.float64]:
+    """Return d intercept and d slope / d logit of each printed probability, shape (2, doses).
 
-
-def _pull_of_slope(table: PublishedTable, reading: str) -> NDArray[np.float64]:
-    """Return d slope / d logit of each printed probability, but for a positive factor."""
-    doses, used = np.array(table.doses_mg()), _doses_used(table, reading)
-    return np.where(used, doses - doses[used].mean(), 0.0)
-
-
-def _pull_of_logit(table: PublishedTable, reading: str, dose_mg: float) -> NDArray[np.float64]:
-    """Return d logit P(dose) / d logit of each printed probability: the line's weights.
-
-    Reading A is not linear, but its solution moves in the same directions.
+    Least squares move as the pseudo-inverse of the derivatives of the fitted logits. These are
+    exact for a line (readings T and M) and for two doses; for more doses under reading A they
+    leave out the curvature of the averages, which the residuals multiply.
     """
-    doses, used = np.array(table.doses_mg()), _doses_used(table, reading)
-    middle = doses[used].mean()
-    spread = ((doses[used] - middle) ** 2).sum()
-    weights = 1.0 / used.sum() + (dose_mg - middle) * (doses - middle) / spread
-    return np.where(used, weights, 0.0)
+    auc = np.array(table.doses_mg()) * scale.auc_per_day_per_mg
+    typical = np.stack([np.ones(len(auc)), auc], axis=1)
+    by = typical
+    if reading == "mean":
+        by = typical * np.array([1.0, math.exp(scale.sd_log**2 / 2.0)])
+    elif reading == "population":
+        p, by_coefficients = averages(solved, auc, scale.sd_log)
+        by = by_coefficients / (p * (1.0 - p))[:, None]
+    # The columns differ by the size of the exposure; scaled alike, none is lost as rounding.
+    size = np.array([1.0, auc.max()])
+    return np.asarray(np.linalg.pinv(by / size) / size[:, None])
 
 
 def _corner(
@@ -286,7 +293,7 @@ def _corner(
 ) -> Corner:
     """Solve the two corners where a number that is pulled this way is lowest and highest."""
     # A pull of rounding size is none; np.sign would take it for one.
-    direction = np.where(np.abs(pull) > 1e-12, np.sign(pull), 0.0)
+    direction = np.where(np.abs(pull) > 1e-12 * np.abs(pull).max(), np.sign(pull), 0.0)
     return Corner(
         _solved(table, scale, reading, -direction), _solved(table, scale, reading, direction)
     )

@@ -6,6 +6,7 @@ Patient number trial * n + i addresses every draw, so trial t is the same among 
 20,000, and two laws of clearance are compared on the same luck.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -38,10 +39,15 @@ STREAM = "phase-1/small-sample"
 
 @dataclass(frozen=True)
 class Estimate:
-    """A Monte Carlo estimate and its standard error; NaN where nothing was there to average."""
+    """A Monte Carlo estimate and its standard error; NaN where nothing was there to average.
+
+    A share of 0 or 1 has a bound instead, the exact one-sided 95 % limit: its estimated standard
+    error of 0 says nothing.
+    """
 
     value: float
     mcse: float
+    bound: float | None = None
 
 
 @dataclass(frozen=True)
@@ -49,7 +55,8 @@ class SmallSample:
     """What `trials` refitted trials show of one true model.
 
     Ratios are estimated over true slope and leave out trials without a finite estimate;
-    coverage is of the 95 % Wald interval. power is that of the likelihood-ratio test at 5 %, in
+    coverage is of the 95 % Wald interval; significant counts the trials behind
+    mean_ratio_if_significant. power is that of the likelihood-ratio test at 5 %, in
     which separated trials count with the supremum of the likelihood. z is the true slope over
     its standard error by the information of each simulated design; designs_significant the
     share of designs in which it exceeds 1.96, of either sign.
@@ -61,6 +68,7 @@ class SmallSample:
     median_ratio: Estimate
     coverage: Estimate
     mean_ratio_if_significant: Estimate
+    significant: int
     separated: Estimate
     negative_slope: Estimate
     all_or_none: Estimate
@@ -73,8 +81,7 @@ class Chance:
     """Addressed draws of a block of trials: trials first .. first + count - 1 of n patients."""
 
     def __init__(self, seed: int, patients: int, root: str = STREAM) -> None:
-        if not 0 <= seed <= MAX_SEED:
-            raise LimitError(f"seed is {seed}; it must be a whole number from 0 to {MAX_SEED}")
+        check_seed(seed)
         self.patients = patients
         self._keys = (seed & LOW_32, seed >> 32)
         self._streams, self._root = Streams(), root
@@ -119,6 +126,12 @@ def _fill_exposures(unit, sd_log, normals, auc):  # type: ignore[no-untyped-def]
 def _fill_probabilities(intercept, slope, auc, probabilities):  # type: ignore[no-untyped-def]
     for i in range(auc.shape[0]):
         probabilities[i] = expit(intercept + slope * auc[i])
+
+
+def check_seed(seed: int) -> None:
+    """Raise LimitError for a seed that addresses no draws."""
+    if not 0 <= seed <= MAX_SEED:
+        raise LimitError(f"seed is {seed}; it must be a whole number from 0 to {MAX_SEED}")
 
 
 def check_trials(trials: int, patients: int) -> None:
@@ -232,6 +245,7 @@ def _summed_up(blocks: list[_Block], true_slope: float) -> SmallSample:
         median_ratio=median(ratio[finite]),
         coverage=share(covered),
         mean_ratio_if_significant=mean(ratio[finite & significant]),
+        significant=int((finite & significant).sum()),
         separated=share(separated),
         negative_slope=share(slope < 0.0),
         all_or_none=share(np.asarray(column("all_or_none"), bool)),
@@ -242,11 +256,19 @@ def _summed_up(blocks: list[_Block], true_slope: float) -> SmallSample:
 
 
 def share(happened: NDArray[np.bool_]) -> Estimate:
-    """Return the share of trials in which something happened."""
+    """Return the share of trials in which something happened, with its binomial error.
+
+    Where it happened in none of n trials, the bound is the share p with (1 - p)^n = 0.05; where
+    it happened in all of them, that with p^n = 0.05 (Clopper and Pearson 1934, one-sided).
+    """
     n = len(happened)
     if n == 0:
         return Estimate(float("nan"), float("nan"))
     p = float(happened.mean())
+    if p == 0.0:
+        return Estimate(p, 0.0, -math.expm1(math.log(0.05) / n))
+    if p == 1.0:
+        return Estimate(p, 0.0, math.exp(math.log(0.05) / n))
     return Estimate(p, (p * (1.0 - p) / n) ** 0.5)
 
 

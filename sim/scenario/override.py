@@ -9,10 +9,12 @@ from sim.errors import Problem, quoted
 from sim.scenario.locate import Path
 from sim.scenario.merge import Merged, Place, drop_alternatives
 from sim.scenario.nearest import nearest
+from sim.scenario.noun import SourcedNoun
 from sim.scenario.scenario import Scenario
 from sim.scenario.shape import Node, all_paths, field_node, fields, path_text, resolved
 
 FILE_NAME = "--set"
+SET_HERE = "given by --set"
 _PART = r"""(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')"""
 _OVERRIDE = re.compile(rf"\s*({_PART}(?:\.{_PART})*)\s*=(.*)", re.DOTALL)
 _LABELS = ("id", "name", "cause", "clause")
@@ -52,8 +54,12 @@ class _Setting:
 
     def set(self, parts: list[str], written: str) -> None:
         here, holder, path = Node(Scenario, {}), self.merged.table, ()  # type: Node, Any, Path
+        owner: tuple[dict[str, Any], str, Path] | None = None
         while True:
-            step, here, parts = self._step(resolved(here, holder), holder, path, parts)
+            table = resolved(here, holder)
+            step, here, parts = self._step(table, holder, path, parts)
+            if table.model is not None and issubclass(table.model, SourcedNoun):
+                owner = holder, str(step), path
             path = path + (step,)
             if not parts:
                 break
@@ -62,10 +68,25 @@ class _Setting:
         if isinstance(holder, list):
             holder[int(step)] = value
         else:
-            if len(path) == 3 or path[0] == "clinical_benefit":
-                drop_alternatives(str(path[0]), holder, {str(step)})
             holder[step] = value
+        if owner is not None:
+            self._own(*owner)
         self._place(path, value)
+
+    def _own(self, table: dict[str, Any], key: str, path: Path) -> None:
+        """A number that is set has a source of its own, and replaces what says it otherwise."""
+        given = {key}
+        uncertainty = self.merged.values.get((*path, "uncertainty"))
+        if uncertainty is not None and uncertainty.file == FILE_NAME:
+            given.add("uncertainty")
+        drop_alternatives(str(path[0]), table, given)
+        if key == "source":
+            return
+        source = table.get("source")
+        if isinstance(source, str):
+            source = {name: source for name in table if name not in ("source", key)}
+        if source is None or isinstance(source, dict):
+            table["source"] = {**(source or {}), key: SET_HERE}
 
     def _step(
         self, here: Node, holder: Any, path: Path, parts: list[str]
