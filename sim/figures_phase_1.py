@@ -10,7 +10,6 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
-from scipy.special import expit
 
 from sim.figures import STYLE, WIDTH
 from sim.phase_1.closed_loop import DOSES_MG, HIGH, LOW, Refit
@@ -43,6 +42,11 @@ def draw_loop(
             yield f"{name}.png", _bytes(figure, "png")
 
 
+def _logistic(eta: Floats) -> Floats:
+    """Return 1 / (1 + exp(-eta)) by the hyperbolic tangent, which cannot overflow."""
+    return np.asarray(0.5 + 0.5 * np.tanh(0.5 * eta))
+
+
 def _bytes(figure: Figure, kind: str) -> bytes:
     metadata: dict[str, Any] = (
         {"Date": None, "Creator": None} if kind == "svg" else {"Software": None}
@@ -59,12 +63,16 @@ def _figure(title: str, source: SourceTrials, metric: Metric, height: float) -> 
     design = "3+3, then expansion" if settings.design == "3+3" else "the levels of Table 1"
     stay = "nobody leaves" if settings.complete else "patients leave"
     note = (
-        f"SIMULATED: {settings.trials:,} trials of 44 patients, seed {settings.seed}; {design}; "
+        f"SIMULATED: {_trials(settings.trials)} of 44 patients, seed {settings.seed}; {design}; "
         f"{stay}; exposure: {METRIC_WORDS[metric]}"
     )
     figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold")
     figure.supxlabel(note, x=0.99, ha="right", fontsize=7.5, color="#555555")
     return figure
+
+
+def _trials(number: int) -> str:
+    return "1 trial" if number == 1 else f"{number:,} trials"
 
 
 def _interval(axis: Any, values: Floats, at: float, colour: str) -> None:
@@ -126,13 +134,16 @@ def refitted_curves(source: SourceTrials, refits: Sequence[Refit], metric: Metri
     """The models of the first 50 trials behind the true one, one panel per endpoint."""
     columns = min(3, len(refits))
     rows = -(-len(refits) // columns)
-    title = f"The models that {min(CURVES, source.settings.trials)} trials would have printed"
+    drawn = min(CURVES, source.settings.trials)
+    title = f"The models that {drawn} trials would have printed"
+    if drawn == 1:
+        title = "The models that one trial would have printed"
     figure = _figure(title, source, metric, 1.1 + 2.5 * rows)
     panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     auc = np.linspace(0.0, AUC_AT_MOST, 226)
     for axis, one in zip(panels.flat, refits, strict=False):
         for trial in np.flatnonzero(one.fitted[:CURVES]):
-            curve = expit(one.intercept[trial] + one.slope[trial] * auc)
+            curve = _logistic(one.intercept[trial] + one.slope[trial] * auc)
             axis.plot(auc, curve, color=SLOPE_COLOUR, linewidth=0.7, alpha=0.35)
         model = one.endpoint
         axis.plot(auc, model.probability(auc), color=TRUTH, linewidth=2.0)

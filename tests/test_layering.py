@@ -71,8 +71,7 @@ NUMBERS = (
 FIGURES = "figures figures_exposure_response figures_pharmacokinetics figures_phase_1"
 OUTSIDE: dict[str, str] = {
     "numpy": f"{NUMBERS} {FIGURES}",
-    "scipy": "exposure_response pharmacokinetics uncertainty phase_1 summary comparison prediction "
-    "figures_phase_1",
+    "scipy": "exposure_response pharmacokinetics uncertainty phase_1 summary comparison prediction",
     "pandas": "histories concentrations uncertainty phase_1 summary comparison prediction "
     "propagation cautions register study figures figures_exposure_response "
     "figures_pharmacokinetics figures_phase_1 results cli",

@@ -4,8 +4,11 @@ Expected numbers are worked by hand, computed here from the formulas of the pape
 those of the design reconstructed from Table 1 (docs/phase-1-loop.md says where they stand).
 """
 
+import ast
+import inspect
 import json
 import math
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -13,11 +16,23 @@ import pytest
 import statsmodels.api as sm
 from scipy.special import expit
 
+import sim.figures_phase_1
+from sim.cli.er_trial import _cell
 from sim.cli.main import main
 from sim.engines.run import record
 from sim.errors import LimitError
-from sim.phase_1.closed_loop import data_set, quantile_of, refit, sd_of, summarise, trial_table
-from sim.phase_1.collection import Patients, Toxicity, collect, endpoints_of, exposure
+from sim.exposure_response.logistic_many import fit_many
+from sim.figures_phase_1 import _logistic, refitted_curves
+from sim.phase_1.closed_loop import (
+    Refit,
+    data_set,
+    quantile_of,
+    refit,
+    sd_of,
+    summarise,
+    trial_table,
+)
+from sim.phase_1.collection import Endpoint, Patients, Toxicity, collect, endpoints_of, exposure
 from sim.phase_1.source_trial import (
     SourceTrials,
     TrialSettings,
@@ -164,6 +179,10 @@ def test_the_toxicity_of_a_level_against_quadrature() -> None:
         assert abs(found - expected) < Z * error, level
 
 
+def never_benefit(endpoints: tuple[Endpoint, ...], logit: float = -800.0) -> tuple[Endpoint, ...]:
+    return (*endpoints[:-1], replace(endpoints[-1], intercept=logit, slope=0.0))
+
+
 LEVEL = 2.97
 DAYS_OF_DOSES = [28 * cycle + day for cycle in range(12) for day in (1, 8, 15)]
 # (cycle, kind, day of cycle, days, grade, caused by the drug, related)
@@ -193,8 +212,8 @@ def test_metric_and_toxicity_on_ledgers_made_by_hand(ledger: str) -> None:
     script, first_events, toxic = LEDGERS[ledger]
     plan = compile_plan(scenario_at(scenario(), LEVEL, complete=True), 3)
     endpoints = endpoints_of(scenario())
-    histories, outcomes = record(plan, 40, 5, script=script)
-    patients = collect(plan, endpoints, Toxicity(), histories, 0.0 * outcomes["benefit"])
+    histories, _ = record(plan, 40, 5, script=script)
+    patients = collect(plan, never_benefit(endpoints), Toxicity(), histories)
     assert patients.toxic.tolist() == [toxic] * 5
     dose_mg = LEVEL * histories.latents[:, 1]
     cl_f = histories.latents[:, 0]
@@ -214,8 +233,8 @@ def test_metric_and_toxicity_on_ledgers_made_by_hand(ledger: str) -> None:
 def test_whoever_stops_early_has_the_days_until_then() -> None:
     plan = compile_plan(scenario_at(scenario(), LEVEL, complete=False), 1)
     endpoints = endpoints_of(scenario())
-    histories, outcomes = record(plan, 0, 400)
-    patients = collect(plan, endpoints, Toxicity(), histories, outcomes["benefit"])
+    histories, _ = record(plan, 0, 400)
+    patients = collect(plan, endpoints, Toxicity(), histories)
     stopped = histories.disposition[:, 2]
     assert (stopped < 336).sum() > 200
     doses = np.array([sum(day <= stop for day in DAYS_OF_DOSES) for stop in stopped])
@@ -225,19 +244,60 @@ def test_whoever_stops_early_has_the_days_until_then() -> None:
     expected = 1_000.0 * doses * dose_mg / (cl_f * stopped)
     found = exposure(patients, 0, "actual", 1_000.0, 3.0 / 28.0)
     assert found[~due] == pytest.approx(expected[~due], rel=1e-12)
-    last = patients.event_day.max(axis=0)
-    assert (last <= stopped.max() + 30).all()
+    given = histories.doses[histories.doses[:, 5] == 1]
+    last_dose = np.zeros(400, np.int64)
+    np.maximum.at(last_dose, given[:, 0], given[:, 3])
+    assert (last_dose > 0).all()
+    events = patients.event_day[:, :-1]
+    assert (events <= last_dose[:, None] + 30).all()
+    assert (events > last_dose[:, None]).any()
 
 
 def test_benefit_is_seen_at_the_end_of_cycle_2_or_of_treatment() -> None:
     plan = compile_plan(scenario_at(scenario(), LEVEL, complete=False), 1)
     endpoints = endpoints_of(scenario())
-    histories, outcomes = record(plan, 0, 400)
-    sure = collect(plan, endpoints, Toxicity(), histories, np.ones(400))
+    histories, _ = record(plan, 0, 400)
+    sure = collect(plan, never_benefit(endpoints, 800.0), Toxicity(), histories)
     assert sure.event_day[:, -1].tolist() == np.minimum(56, histories.disposition[:, 2]).tolist()
-    chance = collect(plan, endpoints, Toxicity(), histories, outcomes["benefit"])
-    share, expected = (chance.event_day[:, -1] > 0).mean(), outcomes["benefit"].mean()
-    assert abs(share - expected) < Z * math.sqrt(0.25 / 400)
+
+
+def until_benefit(patients: Patients) -> np.ndarray:
+    """AUC/day from the doses due before the end of cycle 2 or of treatment, over those days."""
+    seen = np.minimum(56, patients.stop_day)
+    # A dose due on the very day of stopping is not given, except the first.
+    due = np.array([[day < min(last + (last == 56), 57) or day == 1 for day in DAYS_OF_DOSES]
+                    for last in seen])  # fmt: skip
+    doses = due.sum(axis=1)
+    return 1_000.0 * doses * patients.dose_mg / (patients.cl_f_l_per_h * seen)
+
+
+def test_benefit_follows_the_exposure_until_it_is_read() -> None:
+    """Both who leave within the window and who stay benefit as often as their own AUC/day says."""
+    source = trials("fixed", False)
+    a = until_benefit(source.patients)
+    intercept, slope = coefficients("clinical_benefit")
+    p = expit(intercept + slope * a)
+    happened = source.patients.event_day[:, -1] > 0
+    early = source.patients.stop_day < 56
+    assert 0.1 < early.mean() < 0.3
+    for some in (early, ~early):
+        excess = happened[some].sum() - p[some].sum()
+        assert abs(excess) < Z * math.sqrt((p * (1.0 - p))[some].sum())
+
+
+def test_benefit_refitted_on_its_own_exposure_is_as_steep_as_with_nobody_leaving() -> None:
+    source = trials("fixed", False)
+    a = until_benefit(source.patients).reshape(TRIALS, 44)
+    happened = (source.patients.event_day[:, -1] > 0).reshape(TRIALS, 44)
+    ratio = fit_many(a, happened).slope / coefficients("clinical_benefit")[1]
+    assert np.isfinite(ratio).mean() > 0.99
+    median = quantile_of(ratio[np.isfinite(ratio)], 0.5)
+    assert abs(median.value - 1.05) < 0.005 + Z * median.mcse
+    # What is collected of whoever has no benefit runs on to the end of treatment: nearly the same.
+    for metric in ("actual", "first-event"):
+        collected = summarise(source, refit(source, metric), metric).endpoints[-1]  # type: ignore[arg-type]
+        ratio_collected = collected.slope_ratio.median
+        assert abs(ratio_collected.value - 1.05) < 0.005 + Z * ratio_collected.mcse
 
 
 def test_44_of_60_are_chosen_by_their_chance() -> None:
@@ -250,6 +310,23 @@ def test_44_of_60_are_chosen_by_their_chance() -> None:
     assert chosen[60:66].tolist() == [False, True, True, False, True, True]  # 6 * 44 // 60 = 4
     assert chosen[66:].tolist() == [False, True]
     assert choose_evaluable(trial, chance, "fixed").all()
+
+
+def test_the_evaluable_do_not_differ_from_the_others() -> None:
+    """Whose PK is missing has nothing to do with clearance, dose or what happened."""
+    source = trials("3+3", False)
+    whole = source.mtd[source.trial] >= 0
+    chosen = source.patients.take(whole & source.evaluable)
+    left = source.patients.take(whole & ~source.evaluable)
+    assert len(chosen) / len(left) == pytest.approx(44 / 16)
+    columns = []
+    for one in (chosen, left):
+        log_cl_f = np.log(one.cl_f_l_per_h)
+        happened = (one.event_day > 0).astype(np.float64)
+        columns.append(np.column_stack([happened, one.toxic, log_cl_f, one.dose_mg, one.stop_day]))
+    difference = columns[0].mean(axis=0) - columns[1].mean(axis=0)
+    error = np.sqrt(sum(one.var(axis=0) / len(one) for one in columns))
+    assert (np.abs(difference) < Z * error).all(), difference / error
 
 
 def test_designs_have_the_patients_they_say() -> None:
@@ -411,6 +488,45 @@ def test_the_metric_finds_slopes_where_there_are_none() -> None:
         assert 0.15 - error < by_metric.significant.value < 0.31 + error
 
 
+def made_refit(trials: int, likelihood_ratio: np.ndarray, patients: np.ndarray) -> Refit:
+    """Slopes of 1, 2, ... times the true one, and probabilities of 1, 2, ... per trials + 1."""
+    place = np.arange(1.0, trials + 1.0)
+    return Refit(
+        endpoint=Endpoint("rash", "Rash", -3.0, 0.01),
+        patients=patients,
+        events=np.where(patients == 44, 10, 1),
+        intercept=np.full(trials, -3.0),
+        slope=0.01 * place,
+        se_slope=np.ones(trials),
+        likelihood_ratio=likelihood_ratio,
+        separated=np.zeros(trials, np.bool_),
+        fitted=np.ones(trials, np.bool_),
+        probability=np.stack([place, place[::-1]], axis=1) / (trials + 1.0),
+    )
+
+
+def test_the_summary_of_refits_made_by_hand() -> None:
+    """The range is from the 2.5 to the 97.5 % quantile, the level of the test 5 %: 3.84 of chi2."""
+    source = trials("3+3", False, 7)
+    gain = np.where(np.arange(201) < 30, 3.9, 3.7)
+    made = made_refit(201, gain, np.full(201, 44))
+    (one,) = summarise(source, [made], "nominal").endpoints
+    # Of 1 to 201 these are the ranks 1 + 200 q: 6, 101 and 196.
+    for scatter, unit in ((one.slope_ratio, 1.0), (one.probability["3"], 1.0 / 202.0),
+                          (one.probability["4"], 1.0 / 202.0)):  # fmt: skip
+        found = [value.value for value in (scatter.low, scatter.median, scatter.high)]
+        assert found == pytest.approx([6.0 * unit, 101.0 * unit, 196.0 * unit], rel=1e-9)
+    assert one.significant.value == pytest.approx(30 / 201)
+    assert one.slope_ratio_if_significant.value == pytest.approx(15.5)
+
+
+def test_events_are_averaged_over_trials_of_44() -> None:
+    source = trials("3+3", False, 7)
+    made = made_refit(4, np.zeros(4), np.array([44, 44, 4, 44]))
+    (one,) = summarise(source, [made], "nominal").endpoints
+    assert one.events.value == 10.0
+
+
 def test_monte_carlo_errors_against_repeated_sampling() -> None:
     generator = np.random.default_rng(4)
     samples = generator.gamma(2.0, size=(2_000, 500))
@@ -429,6 +545,8 @@ def test_monte_carlo_errors_against_repeated_sampling() -> None:
         ("--trials 0", "trials is 0; it must be from 1 to 20,000"),
         ("ixazomib-maintenance", "rule delay-for-grade-3 does more than stop treatment"),
         ("fixed-3mg --design fixed", "does more than stop treatment"),
+        ("minimal-fixed-3mg", "no adverse event of minimal-fixed-3mg has a grade that limits"),
+        ("minimal-fixed-3mg", "give grade shares or --design fixed"),
         ("minimal-fixed-3mg --design fixed", "has no level 0.48, 0.8, 1.2"),
         ("--dlt-hematologic-grade 2", "dlt-hematologic-grade is 2; it must be 3, 4 or 5"),
         ("--trials 3 --data-trial 4", "data-trial is 4; it must be from 1 to 3, the trials"),
@@ -441,6 +559,62 @@ def test_what_does_not_fit_is_said(words: str, message: str, capsys) -> None:
     error = capsys.readouterr().err
     assert message.lower() in error.lower()
     assert "Traceback" not in error
+
+
+def test_body_surface_is_given_where_doses_depend_on_it() -> None:
+    per_m2 = data_set(trials("fixed", True, 7), 0)
+    dose_mg = (per_m2["dose_mg_per_m2"] * per_m2["bsa_m2"]).to_numpy()
+    assert auc_per_day(dose_mg, per_m2.cl_f_l_per_h.to_numpy()) == pytest.approx(
+        per_m2.auc_per_day.to_numpy(), rel=1e-12
+    )
+    in_mg = load_scenario("phase-1-weekly", ["posology.unit=mg"]).scenario
+    source = simulate_source_trials(in_mg, TrialSettings(trials=1, design="fixed"))
+    assert list(data_set(source, 0).columns[:4]) == [
+        "id", "dose_mg", "cl_f_l_per_h", "treatment_days",
+    ]  # fmt: skip
+
+
+def test_one_trial_is_worded_as_one(capsys, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["er", "trial", "--trials", "1", "--design", "fixed", "--out", "loop"]) == 0
+    assert "SIMULATED: 1 source trial, seed" in capsys.readouterr().out
+    source = trials("fixed", True, 1)
+    titles = [
+        figure.get_suptitle() + figure.get_supxlabel()
+        for figure in (refitted_curves(source, refit(source, "nominal"), "nominal"),
+                       refitted_curves(trials("fixed", True, 7),
+                                       refit(trials("fixed", True, 7), "nominal"), "nominal"))
+    ]  # fmt: skip
+    assert titles[0].startswith("The models that one trial would have printedSIMULATED: 1 trial of")
+    assert titles[1].startswith("The models that 7 trials would have printedSIMULATED: 7 trials of")
+
+
+def test_ties_are_rounded_away_from_zero() -> None:
+    assert [_cell(100.0 * share) for share in (0.2135, 0.0025, 0.2145)] == ["21.4", "0.3", "21.5"]
+    assert [_cell(value, 2) for value in (0.125, -0.125, 0.0, math.nan)] == [
+        "0.13", "-0.13", "0.00", "-",
+    ]  # fmt: skip
+
+
+def test_limits_are_those_of_the_scenario(capsys) -> None:
+    """What is said of every scenario names no table and no patients; its notes do."""
+    words = ["er", "trial", "--trials", "2", "--json"]
+    assert main([*words, "--set", "notes=['Only a test.']"]) == 0
+    limits = " ".join(json.loads(capsys.readouterr().out)["limits"])
+    assert "Only a test." in limits
+    assert not any(word in limits for word in ("Table 2", "relapsed", "maintenance"))
+    assert main(words) == 0
+    limits = " ".join(json.loads(capsys.readouterr().out)["limits"])
+    assert "relapsed/refractory" in limits
+    assert "maintenance" in limits
+
+
+def test_the_logistic_of_the_figures() -> None:
+    eta = np.array([-800.0, -40.0, -2.0, 0.0, 3.0, 800.0])
+    assert _logistic(eta) == pytest.approx(expit(eta), rel=1e-12, abs=1e-15)
+    tree = ast.parse(inspect.getsource(sim.figures_phase_1))
+    modules = [one.module or "" for one in ast.walk(tree) if isinstance(one, ast.ImportFrom)]
+    assert not any(module.startswith("scipy") for module in modules)
 
 
 def test_a_scenario_that_raises_doses_is_refused_by_the_library() -> None:

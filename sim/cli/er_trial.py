@@ -5,6 +5,7 @@ import math
 import re
 import textwrap
 from collections.abc import Iterator
+from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -25,11 +26,10 @@ METRIC_WORDS = {
     "actual": "AUC/day over the whole treatment",
 }
 LIMITS = (
-    "The truth is the scenario's models, themselves read off Table 2: the loop shows what one "
-    "trial of 44 can tell, not whether Table 2 is right.",
-    "Simulated are relapsed/refractory patients; that the models hold in maintenance is a step "
-    "that this loop does not test.",
-    "Endpoints of a patient depend on each other only through CL/F and the length of treatment.",
+    "The truth is the scenario's own models: the loop shows what one trial of 44 can tell, not "
+    "whether those models are right, nor whether they hold in patients of another kind.",
+    "Endpoints of a patient depend on each other only through CL/F, the dose, the length of "
+    "treatment and, among adverse events, the scenario's frailty where it has one.",
     "ASSUMED: all treated patients can be judged for toxicity, missing PK is missing at random, "
     "the analyst knows CL/F without error.",
 )
@@ -180,7 +180,8 @@ def _lines(source: "SourceTrials", loop: "Loop") -> Iterator[str]:
         "fixed": "the 44 patients of Table 1 by dose level",
     }[settings.design]
     stay = "nobody leaves" if settings.complete else "patients leave as the scenario says"
-    yield f"SIMULATED: {settings.trials:,} source trials, seed {settings.seed}; {stay}"
+    trials = "1 source trial" if settings.trials == 1 else f"{settings.trials:,} source trials"
+    yield f"SIMULATED: {trials}, seed {settings.seed}; {stay}"
     yield from textwrap.wrap(f"{scenario.name}: {scenario.title}", WIDTH)
     yield f"Design: {design}"
     yield f"Exposure: {METRIC_WORDS[loop.metric]}"
@@ -251,8 +252,12 @@ def _scatter_line(text: str, scatter: "Scatter", factor: float, digits: int) -> 
 
 def _with_error(share: "Estimate") -> str:
     error = "" if math.isnan(share.mcse) else f" ± {100.0 * share.mcse:.1f}"
-    return f"{100.0 * share.value:.1f}{error}"
+    return f"{_cell(100.0 * share.value)}{error}"
 
 
 def _cell(value: float, digits: int = 1) -> str:
-    return "-" if math.isnan(value) else f"{value:.{digits}f}"
+    """Return a number with so many decimals, ties away from 0: 21.35 %, a share, is 21.4."""
+    if math.isnan(value):
+        return "-"
+    # Nine decimals first: 100 * 0.2135 lies a hair below the tie that it stands for.
+    return str(Decimal(f"{value:.9f}").quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP))

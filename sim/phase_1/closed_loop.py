@@ -27,8 +27,8 @@ class Refit:
 
     Coefficients are NaN where there is no fit: separation, all or none with the event, or a
     trial that ended without an MTD.
-    significant is the likelihood-ratio test of slope 0 at 5 %; probability (trials, 2) is
-    predicted for the typical patient at 3 and 4 mg.
+    likelihood_ratio is the statistic of slope 0, 0 where nothing was fitted; probability
+    (trials, 2) is predicted for the typical patient at 3 and 4 mg.
     """
 
     endpoint: Endpoint
@@ -37,10 +37,15 @@ class Refit:
     intercept: Floats
     slope: Floats
     se_slope: Floats
-    significant: Flags
+    likelihood_ratio: Floats
     separated: Flags
     fitted: Flags
     probability: Floats
+
+    @property
+    def significant(self) -> Flags:
+        """The likelihood-ratio test of slope 0 at 5 %."""
+        return np.asarray(self.likelihood_ratio >= chi2.isf(SIGNIFICANCE, 1))
 
 
 @dataclass(frozen=True)
@@ -60,8 +65,8 @@ class EndpointLoop:
     """What comes back of one endpoint: Table 2 at each dose, slope, significance, no fit.
 
     Slopes are ratios to the true one, NaN where that is 0; those of trials without a fit are
-    left out, as are their probabilities. significant, separated and unfitted are shares of all
-    trials.
+    left out, as are their probabilities. events are those of trials with all 44 patients.
+    significant, separated and unfitted are shares of all trials.
     """
 
     name: str
@@ -126,7 +131,7 @@ def refit(source: SourceTrials, metric: Metric) -> list[Refit]:
                 intercept=numbers[0],
                 slope=numbers[1],
                 se_slope=numbers[2],
-                significant=gain >= chi2.isf(SIGNIFICANCE, 1),
+                likelihood_ratio=gain,
                 separated=separated,
                 fitted=np.isfinite(numbers[1]),
                 probability=np.asarray(expit(eta)),
@@ -148,7 +153,7 @@ def summarise(source: SourceTrials, refits: list[Refit], metric: Metric) -> Loop
             EndpointLoop(
                 name=model.name,
                 label=model.label,
-                events=mean(one.events.astype(np.float64)),
+                events=mean(one.events[one.patients == EVALUABLE].astype(np.float64)),
                 probability={
                     f"{dose:g}": scatter(
                         one.probability[one.fitted, place],
@@ -249,8 +254,9 @@ def trial_table(source: SourceTrials, refits: list[Refit]) -> pd.DataFrame:
 def data_set(source: SourceTrials, trial: int) -> pd.DataFrame:
     """Return the evaluable patients of one trial, from 0, as an analyst would get them.
 
-    auc_per_day is that of the assigned dose; auc_per_day_<endpoint> the paper's, to the first
-    event of that endpoint, and <endpoint> is 1 if it ever happened.
+    bsa_m2 is there where doses are in mg/m2. auc_per_day is that of the assigned dose;
+    auc_per_day_<endpoint> the paper's, to the first event of that endpoint, and <endpoint> is 1
+    if it ever happened.
     """
     rows = np.flatnonzero(source.evaluable & (source.trial == trial))
     patients = source.patients.take(rows)
@@ -258,7 +264,7 @@ def data_set(source: SourceTrials, trial: int) -> pd.DataFrame:
     columns = {
         "id": np.arange(1, len(rows) + 1),
         f"dose_{unit}": np.array(source.levels)[patients.level],
-        "bsa_m2": patients.bsa_m2,
+        **({"bsa_m2": patients.bsa_m2} if unit == "mg_per_m2" else {}),
         "cl_f_l_per_h": patients.cl_f_l_per_h,
         "treatment_days": patients.stop_day,
         "auc_per_day": source.exposure(0, "nominal")[rows],

@@ -136,21 +136,27 @@ def collect(
     endpoints: tuple[Endpoint, ...],
     toxicity: Toxicity,
     histories: Histories,
-    benefit: Floats,
 ) -> Patients:
     """Return what the study writes down of consecutive patients, from their histories.
 
-    benefit is each patient's probability of clinical benefit; whether it came is an addressed
-    draw, its day the end of the scenario's window, or the last of treatment before that.
+    Clinical benefit is read at the end of the scenario's window, or on the last day of
+    treatment before that, with the probability of the AUC/day until then; whether it came is
+    an addressed draw. The engine spreads the doses over the whole window instead, which for
+    whoever leaves within it is no exposure that an analyst of the trial would compute.
     """
     end = histories.disposition
     first, n, stop_day = int(end[0, 0]), len(end), end[:, 2]
     event_day = first_onset_days(histories, endpoints, first, n)
-    if endpoints and endpoints[-1].kind < 0:
-        happened = addressed_uniforms(plan, f"source_trial/{BENEFIT}", first, n) < benefit
-        seen = np.minimum(int(plan.record.benefit_days), stop_day)
-        event_day[:, -1] = np.where(happened, seen, 0)
     patient, day, mg = _doses_given(histories, first)
+    if endpoints and endpoints[-1].kind < 0:
+        seen = np.minimum(int(plan.record.benefit_days), stop_day)
+        within = day <= seen[patient]
+        given_mg = np.bincount(patient[within], mg[within], n)
+        auc_per_mg = float(plan.record.auc_per_mg) * plan.record.cycle_days / plan.record.n_doses
+        auc_per_day = auc_per_mg * given_mg / (histories.latents[:, 0] * np.maximum(seen, 1))
+        chance = addressed_uniforms(plan, f"source_trial/{BENEFIT}", first, n)
+        happened = chance < endpoints[-1].probability(auc_per_day)
+        event_day[:, -1] = np.where(happened, seen, 0)
     mg_to_event = np.zeros(event_day.shape)
     for place in range(len(endpoints)):
         before = day <= event_day[patient, place]
@@ -192,14 +198,26 @@ def _doses_given(histories: Histories, first: int) -> tuple[Whole, Whole, Floats
     return patient, doses[:, 3], levels[doses[:, 4]] * histories.latents[patient, 1]
 
 
+def can_be_toxic(plan: Plan, toxicity: Toxicity) -> bool:
+    """Say whether any kind of event has a grade that limits the dose."""
+    kinds = np.arange(int(plan.record.n_kinds))
+    needed = _limiting_grades(plan, toxicity, kinds)
+    return bool((np.asarray(plan.record.grade_share)[kinds, needed] > 0.0).any())
+
+
+def _limiting_grades(plan: Plan, toxicity: Toxicity, kinds: Whole) -> Whole:
+    """Return the grade from which an event of each kind limits the dose."""
+    hematologic = np.asarray(plan.record.kind_class)[kinds] == AdverseEventClass.HEMATOLOGIC
+    return np.where(hematologic, toxicity.hematologic_grade, toxicity.non_hematologic_grade)
+
+
 def _toxic(
     plan: Plan, toxicity: Toxicity, histories: Histories, first: int, patients: int
 ) -> Flags:
     """Say who had a dose-limiting toxicity: its onset lies within the first cycle's days."""
     events = histories.adverse_events
-    hematologic = np.asarray(plan.record.kind_class)[events[:, 2]] == AdverseEventClass.HEMATOLOGIC
-    needed = np.where(hematologic, toxicity.hematologic_grade, toxicity.non_hematologic_grade)
-    limiting = (events[:, 5] >= needed) & (events[:, 7] == 1)
+    limiting = events[:, 5] >= _limiting_grades(plan, toxicity, events[:, 2])
+    limiting &= events[:, 7] == 1
     limiting &= events[:, 3] <= int(plan.record.cycle_days)
     toxic = np.zeros(patients, np.bool_)
     toxic[events[limiting, 0] - first] = True

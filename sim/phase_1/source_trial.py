@@ -21,6 +21,7 @@ from sim.phase_1.collection import (
     Patients,
     Toxicity,
     Whole,
+    can_be_toxic,
     collect,
     endpoints_of,
     exposure,
@@ -153,8 +154,8 @@ class Arms:
 
     def _blocks(self, level: int, first: int, patients: int) -> Iterator[Patients]:
         plan = self.plans[level]
-        for histories, outcomes in recorded_blocks(plan, first, patients):
-            yield collect(plan, self.endpoints, self._toxicity, histories, outcomes["benefit"])
+        for histories, _ in recorded_blocks(plan, first, patients):
+            yield collect(plan, self.endpoints, self._toxicity, histories)
 
 
 def steps_of(scenario: Scenario, settings: TrialSettings) -> int:
@@ -174,6 +175,11 @@ def simulate_source_trials(
     arms = Arms(scenario, settings)
     if not arms.endpoints:
         raise LimitError(f"{scenario.name} has no exposure-response model to refit")
+    if settings.design == "3+3" and not can_be_toxic(arms.plans[0], settings.toxicity):
+        raise LimitError(
+            f"no adverse event of {scenario.name} has a grade that limits the dose; give grade "
+            "shares or --design fixed"
+        )
     run = _fixed if settings.design == "fixed" else _escalated
     parts, trials, mtd, pools = run(arms, scenario, settings, progress or (lambda _done: None))
     order = np.argsort(np.concatenate(trials), kind="stable")
