@@ -15,8 +15,17 @@ import pandas as pd
 from sim.engines.run import record
 from sim.errors import LimitError
 from sim.histories import Histories, dose_frame
-from sim.pharmacokinetics.disposition import HOURS_PER_DAY, Carrier, Floats, Kinetics, typical
+from sim.model.draws import MAX_PATIENTS
+from sim.pharmacokinetics.disposition import (
+    HOURS_PER_DAY,
+    Carrier,
+    Floats,
+    Kinetics,
+    check_rates,
+    typical,
+)
 from sim.pharmacokinetics.individuals import Individual
+from sim.pharmacokinetics.parameter_table import printable
 from sim.pharmacokinetics.profile import (
     Ledger,
     auc_between,
@@ -24,7 +33,7 @@ from sim.pharmacokinetics.profile import (
     cumulative_auc,
     peaks_between,
 )
-from sim.plan.plan import Plan, check_patients
+from sim.plan.plan import Plan
 
 # Hours after a dose at which a profile is written: dense while it changes fast.
 SAMPLED_HOURS = (
@@ -52,6 +61,7 @@ class PatientProfile:
     plan: Plan
     patient: int
     individual: str | None
+    has_own_set: bool
     cl_f_l_per_h: float
     bsa_m2: float | None
     kinetics: Kinetics
@@ -92,13 +102,18 @@ def patient_profile(
 
     Volumes and absorption are the typical patient's, scaled to the simulated CL/F; with an
     individual of a file they are the individual's. Raises LimitError when the scenario has no
-    three compartments or the patient got no drug.
+    three compartments, its rates are no patient's, there is no such patient, or the patient got
+    no drug.
     """
-    check_patients(patient, 1)
+    if not 0 <= patient < MAX_PATIENTS:
+        raise LimitError(
+            f"patient is {patient}; patients are numbered from 0 to {MAX_PATIENTS - 1}"
+        )
     histories, _ = record(plan, patient, 1, threads=1)
     cl_f, area = (float(value) for value in histories.latents[0, :2])
     bsa = area if plan.names.unit == "mg/m2" else None
     kinetics = kinetics_of(plan, cl_f, bsa, carrier, individual)
+    check_rates(kinetics)
     doses = _doses(plan, histories, area)
     ledger = _ledger(doses)
     if not (ledger.mg > 0.0).any():
@@ -111,6 +126,7 @@ def patient_profile(
         plan,
         patient,
         None if individual is None else individual.id,
+        individual is not None and individual.kinetics is not None,
         kinetics.cl_f_l_per_h,
         bsa,
         kinetics,
@@ -261,30 +277,31 @@ def _concentrations(
 def assumptions(profile: PatientProfile, carrier: Carrier) -> tuple[str, ...]:
     """Return what the profile rests on, in sentences for a person."""
     lines = []
-    if profile.individual is None:
-        what = "bioavailability" if carrier == "bioavailability" else "clearance"
+    if profile.individual is not None:
         lines.append(
-            "Volumes, exchanges and absorption are the typical patient's; the simulated CL/F is "
+            f"Concentrations are those of individual {printable(profile.individual)} of the file "
+            f"over the doses of simulated patient {profile.patient}: that course answered to the "
+            "simulated CL/F, nominal AUC/day is the individual's. A scenario takes the file's CL/F "
+            "by the lines that --parameters alone prints, one by one with --sample."
+        )
+    if not profile.has_own_set:
+        what = "bioavailability" if carrier == "bioavailability" else "clearance"
+        whose = "simulated" if profile.individual is None else "individual's"
+        lines.append(
+            f"Volumes, exchanges and absorption are the typical patient's; the {whose} CL/F is "
             f"reached by {what} alone (ASSUMED; --varies chooses). AUC does not depend on that, "
             "the shape does."
         )
-    else:
-        lines.append(
-            f"Concentrations are those of individual {profile.individual} of the file over the "
-            f"doses of simulated patient {profile.patient}: that course answered to the simulated "
-            "CL/F, nominal AUC/day is the individual's. Engines do not sample individual CL/F from "
-            "files; take the printed cl_f_l_per_h and cl_f_sd_log into the scenario for that."
-        )
     if profile.kinetics.bioavailability > 1.0:
-        lines.append(
-            f"Bioavailability {profile.kinetics.bioavailability:.2f} is above 1: it is relative to "
-            "the typical clearance, and stands for a clearance below it as well."
+        relative = (
+            "it is the file's."
+            if profile.has_own_set
+            else "it is relative to the typical clearance, and stands for a clearance below it too."
         )
-    if profile.bsa_m2 is not None and _is_bsa_drug(profile.plan):
-        lines.append(
-            "Body surface area sets the dose and the volume of the third compartment (V4), not "
-            "CL/F: doi:10.1007/s40262-017-0526-4."
-        )
+        share = profile.kinetics.bioavailability
+        lines.append(f"Bioavailability {share:.2f} is above 1: {relative}")
+    if profile.bsa_m2 is not None:
+        lines.append(_area_sentence(profile))
     lines.append(
         "Nominal AUC/day is the axis of the exposure-response model: the level of the cycle at "
         "steady state, whatever was withheld or delayed. AUC/day from concentrations runs from "
@@ -292,6 +309,18 @@ def assumptions(profile: PatientProfile, carrier: Carrier) -> tuple[str, ...]:
         "are taken at the start of the day, without food, and no residual error is added."
     )
     return tuple(lines)
+
+
+def _area_sentence(profile: PatientProfile) -> str:
+    """Return what body surface area does in this profile."""
+    if profile.has_own_set:
+        return "Body surface area sets the dose; volumes and CL/F are the individual's own."
+    if _is_bsa_drug(profile.plan):
+        return (
+            "Body surface area sets the dose and the volume of the third compartment (V4), not "
+            "CL/F: doi:10.1007/s40262-017-0526-4."
+        )
+    return "Body surface area sets the dose alone."
 
 
 def as_tables(profile: PatientProfile) -> dict[str, list[dict[str, Any]]]:

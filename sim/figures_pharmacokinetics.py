@@ -19,13 +19,17 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from sim.concentrations import PatientProfile
 from sim.figures import LEVEL_COLOURS, STYLE
 from sim.pharmacokinetics.disposition import HOURS_PER_DAY
+from sim.pharmacokinetics.parameter_table import printable
 from sim.pharmacokinetics.profile import concentration
 
 WIDTH, HEIGHT = 9.0, 8.6
-PROFILE_COLOUR, NOMINAL_COLOUR, SKIPPED_COLOUR = "#1b4f8a", "#d1731f", "#c0392b"
+# Grey: the blues are the doses'.
+PROFILE_COLOUR, NOMINAL_COLOUR, SKIPPED_COLOUR = "#3d3d3d", "#d1731f", "#c0392b"
 DECADES_SHOWN = 4.0
 CLOSE_UP_CYCLES = 2
 POINTS_PER_DAY = 24
+# More doses than this stand so close that stems run into one block.
+STEMS_AT_MOST = 100
 
 
 def draw_profile(profile: PatientProfile) -> Iterator[tuple[str, bytes]]:
@@ -47,7 +51,7 @@ def profile_figure(profile: PatientProfile) -> Figure:
     """Draw the four panels: first cycles close up, whole course, doses, AUC/day."""
     figure = Figure(figsize=(WIDTH, HEIGHT), layout="constrained")
     FigureCanvasAgg(figure)
-    figure.suptitle(_title(profile), x=0.01, ha="left", fontsize=10.5)
+    figure.suptitle(_title(profile), x=0.01, ha="left", fontsize=10.5, parse_math=False)
     close_up, course, doses, areas = figure.subplots(
         4, 1, gridspec_kw={"height_ratios": (1.1, 1.2, 0.75, 1.0)}
     )
@@ -60,7 +64,7 @@ def profile_figure(profile: PatientProfile) -> Figure:
         _cycle_ticks(axis, profile, end)
     for axis in (course, doses):
         axis.tick_params(labelbottom=False)
-    areas.set_xlabel("cycle (at its first day)")
+    areas.set_xlabel("cycle (at its first day)" if len(profile.cycles) > 1 else "day")
     figure.align_ylabels((close_up, course, doses, areas))
     _legend(figure, profile)
     return figure
@@ -70,7 +74,7 @@ def _title(profile: PatientProfile) -> str:
     plan = profile.plan
     who = f"patient {profile.patient}, seed {profile.plan.seed}"
     if profile.individual is not None:
-        who += f", kinetics of individual {profile.individual}"
+        who += f", kinetics of individual {printable(profile.individual)}"
     text = f"SIMULATED {plan.scenario.name}, {who}: CL/F {profile.cl_f_l_per_h:.2f} L/h"
     return "\n".join(textwrap.wrap(text, 100))
 
@@ -122,10 +126,16 @@ def _level_colours(profile: PatientProfile) -> dict[float, str]:
 
 
 def _doses(axis: Axes, profile: PatientProfile) -> None:
-    """The dose ledger: a stem per dose given, a cross per dose withheld."""
+    """The dose ledger: a stem per dose given, a cross per dose withheld; steps where crowded."""
     table = profile.doses
+    day = table["day"].to_numpy(dtype=float)
+    following = np.append(day[1:], day[-1] + 1.0)
     for level, colour in _level_colours(profile).items():
-        own = table[table["given"] & (table["level"] == level)]
+        rows = (table["given"] & (table["level"] == level)).to_numpy()
+        own = table[rows]
+        if len(table) > STEMS_AT_MOST:
+            axis.hlines(own["level"], day[rows], following[rows], color=colour, linewidth=2.6)
+            continue
         axis.vlines(own["day"], 0.0, own["level"], color=colour, linewidth=1.4)
         axis.plot(own["day"], own["level"], "o", color=colour, markersize=2.6)
     skipped = table[~table["given"]]
@@ -158,11 +168,15 @@ def _areas(axis: Axes, profile: PatientProfile) -> None:
 
 
 def _cycle_ticks(axis: Axes, profile: PatientProfile, end: float) -> None:
-    """Mark the first day of every cycle, as many as there is room for."""
+    """Mark the first day of every cycle, as many as there is room for; weeks of a single one."""
     table = profile.cycles
     step = 1 + (len(table) - 1) // 14
     shown = table.iloc[::step]
-    axis.set_xticks(shown["start_day"].to_numpy(), [str(cycle) for cycle in shown["cycle"]])
+    if len(table) > 1:
+        axis.set_xticks(shown["start_day"].to_numpy(), [str(cycle) for cycle in shown["cycle"]])
+    else:
+        weeks = 1 + int(end // 7) // 14
+        axis.set_xticks(np.arange(1.0, end, 7.0 * weeks))
     axis.set_xlim(1.0 - 0.01 * end, end)
 
 

@@ -18,6 +18,7 @@ from sim.errors import DataError, FileError, LimitError
 from sim.pharmacokinetics import accumulation_shares, share_of_auc_by
 from sim.pharmacokinetics.disposition import Kinetics, disposition
 from sim.pharmacokinetics.individuals import (
+    Individual,
     Individuals,
     clearance_law,
     read_individuals,
@@ -212,6 +213,9 @@ def test_slow_rates_are_not_drowned_by_fast_ones(volume: float, exchange: float)
     # The mean time in the central compartment of a unit bolus is 1 / k10.
     mean_time = float((parts.weights / parts.rates_per_h).sum())
     assert mean_time == pytest.approx(float(1 / k10), rel=1e-11)
+    # The next moment rests on the slowest rate: (1 + k12 / k21 + k13 / k31) / k10^2.
+    second = float((parts.weights / parts.rates_per_h**2).sum())
+    assert second == pytest.approx(float((1 + k12 / k21 + k13 / k31) / k10**2), rel=1e-10)
 
 
 # Published and derived values: reference/clinical-inputs.md 2.2 to 2.4.
@@ -287,6 +291,17 @@ def test_shares_of_later_cycles_solve_the_equation() -> None:
     assert share_of_auc_by(pk, 1e7) == pytest.approx(1.0, rel=1e-13)
 
 
+@pytest.mark.parametrize("days", [[1], [1, 15]])
+def test_shares_of_all_cycles_add_to_one(days: list[int]) -> None:
+    loaded = load_scenario("ixazomib-maintenance", [f"posology.dose_days={days}"])
+    pk = loaded.scenario.pharmacokinetics.three_compartments
+    assert pk is not None
+    shares = accumulation_shares(pk, loaded.scenario.posology, 60)
+    assert shares.sum() == pytest.approx(1.0, rel=1e-12)
+    _, area = solved(PUBLISHED, Ledger(days, np.ones(len(days))), np.array([0.0, 672.0]))
+    assert shares[0] == pytest.approx(area[1] / (len(days) * 580.0 / 1.86), rel=1e-8)
+
+
 @pytest.mark.parametrize(
     ("day", "mg"),
     [([1.0, 8.0], [4.0]), ([1.0, math.nan], [4.0, 4.0]), ([1.0], [-4.0]), ([[1.0]], [[4.0]])],
@@ -294,6 +309,47 @@ def test_shares_of_later_cycles_solve_the_equation() -> None:
 def test_impossible_ledgers_are_refused(day: list[float], mg: list[float]) -> None:
     with pytest.raises(LimitError):
         Ledger(np.array(day), np.array(mg))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"absorption_per_h": 1e9, "central_volume_l": 1e9}, "CL/V2 is .* per h, ka 1e.09"),
+        ({"peripheral_3_volume_l": 1e9, "central_volume_l": 1e-6}, "too far apart"),
+        (
+            dict.fromkeys(["absorption_per_h", "clearance_l_per_h"], 1e6)
+            | {"intercompartmental_2_l_per_h": 1e7, "intercompartmental_3_l_per_h": 1e7},
+            "half-life is .* at least 0.001 h",
+        ),
+    ],
+)
+def test_rates_of_no_patient_are_refused(
+    flagship: Plan, changes: dict[str, float], message: str
+) -> None:
+    kinetics = replace(PUBLISHED, **changes)
+    individual = Individual("x", kinetics.cl_f_l_per_h, kinetics)
+    with pytest.raises(LimitError, match=message):
+        patient_profile(flagship, 17, individual=individual)
+
+
+def test_what_is_not_refused_has_numbers(flagship: Plan) -> None:
+    """Ten decades around the published values; warnings of numpy fail the test."""
+    generator = np.random.default_rng(5)
+    published = np.array(list(vars(PUBLISHED).values())[:8])
+    shown = 0
+    for row in generator.uniform(-5.0, 5.0, (40, 8)):
+        values = np.clip(published * 10.0**row, 1e-9, 1e9)
+        kinetics = Kinetics(*values.tolist())
+        individual = Individual("x", kinetics.cl_f_l_per_h, kinetics)
+        try:
+            with np.errstate(all="raise", under="ignore"):
+                profile = patient_profile(flagship, 17, individual=individual)
+        except LimitError:
+            continue
+        shown += 1
+        assert np.isfinite(profile.concentrations.to_numpy(dtype=float)).all()
+        assert np.isfinite(profile.cycles.select_dtypes("number").to_numpy(dtype=float)).all()
+    assert shown >= 10
 
 
 @pytest.mark.parametrize("value", [0.0, -1.0, math.inf, math.nan])
@@ -342,6 +398,14 @@ def test_withheld_doses_are_in_the_ledger_and_not_in_the_profile(flagship: Plan)
     third = profile.cycles.query("cycle == 3").iloc[0]
     assert third["doses_given"] == 1
     assert third["auc_per_day"] < 0.6 * third["nominal_auc_per_day"]
+    # The rows of docs/pharmacokinetics.md.
+    trough = profile.cycles["ctrough_ng_per_ml"].to_numpy()
+    np.testing.assert_allclose(trough[:3], [1.560, 1.756, 0.504], atol=5e-4)
+    starts = 24.0 * (profile.cycles["start_day"].to_numpy() - 1.0)
+    solution, _ = solved(profile.kinetics, profile.ledger, starts[:4])
+    np.testing.assert_allclose(trough[:3], solution[1:], rtol=1e-8)
+    peak = profile.cycles["tmax_h_after_dose"].to_numpy()
+    np.testing.assert_allclose(peak[:3], 1.06, atol=0.01)
     # A cycle ends where the next begins: 35 days where a delay of a week follows.
     starts = profile.cycles["start_day"].to_numpy()
     assert (np.diff(starts) == profile.cycles["days"].to_numpy()[:-1]).all()
@@ -402,6 +466,8 @@ def test_clearance_knows_nothing_of_area() -> None:
 def test_the_flat_arm_is_a_dose_in_mg() -> None:
     flat = compile_plan(load_scenario("flat-dosing").scenario, 1)
     overrides = ["posology.start_mg=3.9991", "posology.levels_mg=[2.30096, 3.00031, 3.9991]"]
+    # The counts are those of 4 mg, no level here.
+    overrides.append("uncertainty.calibration_counts=false")
     in_mg = compile_plan(
         load_scenario("fixed-4mg", [*overrides, "posology.target_mg=3.9991"]).scenario
     )
@@ -499,7 +565,6 @@ def people_of(text: str, pharmacokinetics, tmp_path: Path) -> Individuals:
     [
         ("ID CL_F\n1 3.0\n", 3.0),
         ("USUBJID,CLF\nx,3.0\n", 3.0),
-        ("id,CL_pop\n1,3.0\n", 3.0),
         ("USUBJID,ID,CLF\nstudy-1,1,3.0\n", 3.0),
         ("id,Cl_SAEM,Cl_mean,Cl_sd\n1,3.0,9,9\n", 3.0),
         ("ID,CL,CL/F\n1,1.5,3.0\n", 3.0),
@@ -508,6 +573,15 @@ def people_of(text: str, pharmacokinetics, tmp_path: Path) -> Individuals:
         # R's write.table: no heading over the row names.
         ('"id" "cl"\n"1" 7 3.0\n', 3.0),
         ("ID,DV,CL\n1,NA,3.0\n1,5,3.00\n", 3.0),
+        # Fortran's double precision, the line a spreadsheet adds, bars, NONMEM's .phi headings.
+        ("ID CL\n1 3.0D+00\n", 3.0),
+        ("sep=;\nID;CL\n1;3,0\n", 3.0),
+        ("sep=,\nID,CL\n1,3.0\n", 3.0),
+        ("ID|CL|V\n1|3.0|9\n", 3.0),
+        ("SUBJECT_NO ID ETA_CL ETC(1,1) OBJ\n1 1 0.0 0.01 5\n", 1.86 / 0.58),
+        ("ID,CL [L/h],F1 (-)\n1,1.5,0.5\n", 3.0),
+        # Rounded, but one CL/F.
+        ("ID,CL,F1,CL/F\n1,1.5,0.5,3.01\n", 3.0),
     ],
 )
 def test_clearance_by_many_names(text: str, expected: float, pharmacokinetics, tmp_path) -> None:
@@ -584,6 +658,21 @@ def test_missing_columns_name_the_nearest(pharmacokinetics) -> None:
         ("ID,CL,cl\n1,2,3\n", "D33"),
         ("ID,CL,F1,KA,V2,Q3,V3,Q4,V4,VC\n1,1,1,1,1,1,1,1,1,1\n", "D33"),
         ("ID,CL (mL/min)\n1,31\n", "D34"),
+        ("ID,CL,F1 (%)\n1,1.86,60\n", "D34"),
+        ("ID,CL,F%\n1,1.86,60\n", "D34"),
+        ("ID,CL,F1\n1,1.86,60\n", "D36"),
+        ("id,CL_pop\n1,3.0\n", "D32"),
+        ("ID,CL/F,KA,V2,Q3,V3,Q4,V4\n1,3.2,0.34,13.7,5.18,309,26.1,205\n", "D33"),
+        ("ID,CL/F,KA,V2/F,Q3/F,V3,Q4/F,V4/F\n1,3.2,0.34,13.7,5.18,309,26.1,205\n", "D33"),
+        ("ID,CL\n1,1e-320\n", "D36"),
+        ("ID,CL\n1,1e10\n", "D36"),
+        ("ID,CL,F1\n1,1e-8,10\n1,1e-8,10\n2,1e9,1e-9\n", "D36"),
+        ("ID,CL,CL/F,KA,V2,Q3,V3,Q4,V4\n1,100,1,1,1,1,1,1,1\n", "D36"),
+        ("ID,CL,F1,CL/F\n1,1.5,0.5,3.1\n", "D36"),
+        ("ID,CL,F1,CL/F,KA,V2,Q3,V3,Q4,V4\n1,1.5,0.5,3.1,1,1,1,1,1,1\n", "D36"),
+        ("ID,eta.cl\n1,20\n", "D36"),
+        ("ID,CL,F1,KA,V2,Q3,V3,Q4,V4,ALAG1\n1,1,1,1,1,1,1,1,1,1e6\n", "D36"),
+        (f"ID,CL\n1,{'9' * 140_000}\n", "D31"),
         ("ID,CL\n,3\n", "D35"),
         ("ID,CL\n1,inf\n", "D36"),
         ("ID,CL,F1\n1,3,0\n", "D36"),
@@ -595,6 +684,92 @@ def test_bad_files_have_one_clear_code(text: str, code: str, pharmacokinetics, t
     with pytest.raises(DataError) as caught:
         people_of(text, pharmacokinetics, tmp_path)
     assert {problem.code for problem in caught.value.problems} == {code}
+
+
+def test_a_field_without_end_names_its_line(pharmacokinetics, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"p\.csv:3: error\[D31\]") as caught:
+        people_of(f"ID,CL\n1,3\n2,{'9' * 140_000}\n", pharmacokinetics, tmp_path)
+    assert len(str(caught.value)) < 300
+
+
+def test_population_values_are_no_individuals(pharmacokinetics, tmp_path: Path) -> None:
+    text = "id,Cl_pop,eta_Cl_mode\n1,1.86,0.5\n2,1.86,-0.5\n"
+    people = people_of(text, pharmacokinetics, tmp_path)
+    typical = 1.86 / 0.58
+    assert people.cl_f_l_per_h == pytest.approx([typical * math.exp(x) for x in (0.5, -0.5)])
+    assert "Cl_pop: population values, not used" in people.notes
+    with pytest.raises(DataError, match="Cl_pop holds the population's value"):
+        people_of("id,Cl_pop\n1,3.0\n", pharmacokinetics, tmp_path)
+
+
+def test_individuals_who_are_all_alike_are_said_to_be(pharmacokinetics, tmp_path: Path) -> None:
+    people = people_of("ID,CLF\n1,3\n2,3\n", pharmacokinetics, tmp_path)
+    assert any("all 2 individuals have the same CL/F of 3 L/h" in note for note in people.notes)
+    for text in ("ID,CLF\n1,3\n2,3.1\n", "ID,CLF\n1,3\n"):
+        people = people_of(text, pharmacokinetics, tmp_path)
+        assert not any("have the same" in note for note in people.notes)
+
+
+def test_one_estimate_for_the_whole_set(pharmacokinetics, tmp_path: Path) -> None:
+    """A mode of CL does not go with a mean of F where the means are complete."""
+    text = "id,Cl_mode,Cl_SAEM,F_SAEM,ka_SAEM,V1_SAEM,Q2_SAEM,V2_SAEM,Q3_SAEM,V3_SAEM\n"
+    text += "1,9,1.86,0.58,0.34,13.7,5.18,309,26.1,205\n"
+    people = people_of(text, pharmacokinetics, tmp_path)
+    assert people.individuals[0].kinetics == PUBLISHED
+    assert not any("different kinds" in note for note in people.notes)
+    people = people_of("id,Cl_mode,F_mean\n1,1.86,0.58\n", pharmacokinetics, tmp_path)
+    note = "estimates of different kinds are used together: F_mean with Cl_mode"
+    assert note in people.notes
+
+
+def test_clearance_over_f_comes_before_the_column_of_it(pharmacokinetics, tmp_path: Path) -> None:
+    """With a full set and without one, CL over F1 and CL/F of 3.02 give 1.5 / 0.5."""
+    for head, tail in (("", ""), (",KA,V2,Q3,V3,Q4,V4", ",1,1,1,1,1,1")):
+        text = f"ID,CL/F,CL,F1{head}\n1,3.02,1.5,0.5{tail}\n"
+        people = people_of(text, pharmacokinetics, tmp_path)
+        assert people.individuals[0].cl_f_l_per_h == 3.0
+        assert (people.individuals[0].kinetics is not None) == bool(head)
+    with pytest.raises(DataError, match="CL/F is 4, but CL over F1 is 3; they must agree"):
+        people_of("ID,CL/F,CL,F1\n1,4,1.5,0.5\n", pharmacokinetics, tmp_path)
+
+
+@pytest.mark.parametrize("head", ["ID,CL,F1,KA,V2/F", "ID,CL/F,F1,KA,V2/F"])
+def test_apparent_volumes_with_a_bioavailability(
+    head: str, pharmacokinetics, tmp_path: Path
+) -> None:
+    """V/F times F is V, whichever clearance stands beside it."""
+    clearance = 1.86 if "CL," in head else 1.86 / 0.58
+    apparent = [str(value / 0.58) for value in (13.7, 5.18, 309.0, 26.1)]
+    text = f"{head},Q3/F,V3/F,Q4/F,V4\n1,{clearance!r},0.58,0.34,{','.join(apparent)},205\n"
+    kinetics = people_of(text, pharmacokinetics, tmp_path).individuals[0].kinetics
+    assert kinetics is not None
+    found = list(vars(kinetics).values())
+    assert found == pytest.approx(list(vars(PUBLISHED).values()), rel=1e-14)
+
+
+def test_nameless_etas_are_told_what_to_be_called(pharmacokinetics, tmp_path: Path) -> None:
+    text = "SUBJECT_NO ID ETA(1) ETC(1,1) OBJ\n1 1 0.1 0.01 5\n"
+    with pytest.raises(DataError, match=r'D32.*"ETA\(1\)" says not of what: .* as ETA_CL'):
+        people_of(text, pharmacokinetics, tmp_path)
+
+
+def test_only_numbers_as_nonmem_writes_them_are_folded(pharmacokinetics, tmp_path: Path) -> None:
+    text = "ID,CLF\n1E05,3\n1.0000E+05,4\n-1.2000E+01,5\n1.50,6\n1.5000E+00,7\n"
+    people = people_of(text, pharmacokinetics, tmp_path)
+    ids = [one.id for one in people.individuals]
+    assert ids == ["1E05", "100000", "-12", "1.50", "1.5000E+00"]
+
+
+def test_control_characters_do_not_reach_the_terminal(pharmacokinetics, tmp_path: Path) -> None:
+    people = people_of("ID,CLF\x1b[31m (L/h),CL\na\x1b[31m,3,3\n", pharmacokinetics, tmp_path)
+    assert "\x1b" not in "".join(people.notes)
+    with pytest.raises(LimitError) as unknown:
+        people.of("nobody at all")
+    with pytest.raises(DataError) as changed:
+        people_of("ID,CL\na\x1b[31m,3\na\x1b[31m,4\n", pharmacokinetics, tmp_path)
+    for caught in (unknown, changed):
+        assert "\x1b" not in str(caught.value)
+        assert "a\\u001b[31m" in str(caught.value)
 
 
 def test_unreadable_files(pharmacokinetics, tmp_path: Path) -> None:

@@ -8,6 +8,8 @@ import sys
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
+import matplotlib
+import numpy as np
 import pytest
 
 from sim.cli.main import main
@@ -128,6 +130,77 @@ def test_the_figure_shows_what_the_tables_hold():
     assert steps == [list(profile.cycles["auc_per_day"]), list(profile.cycles["risk_auc_per_day"])]
 
 
+def test_daily_doses_are_steps_and_a_single_cycle_has_weeks():
+    overrides = [f"posology.dose_days={list(range(1, 29))}", "posology.max_cycles=6"]
+    loaded = load_scenario("ixazomib-maintenance", overrides)
+    profile = patient_profile(compile_plan(loaded.scenario, 1), 137)
+    assert len(profile.doses) > 100
+    _, _, doses, areas = profile_figure(profile).axes
+    assert not any(line.get_marker() == "o" for line in doses.lines)
+    pieces = [piece for some in doses.collections for piece in some.get_segments()]
+    assert len(pieces) == profile.doses["given"].sum()
+    assert all(start[1] == end[1] and end[0] > start[0] for start, end in pieces)
+    assert [label.get_text() for label in areas.get_xticklabels()][:2] == ["1", "2"]
+    loaded = load_scenario("fixed-4mg", ["posology.max_cycles=1"])
+    single = profile_figure(patient_profile(compile_plan(loaded.scenario, 1), 17)).axes[3]
+    assert list(single.get_xticks())[:4] == [1.0, 8.0, 15.0, 22.0]
+    assert single.get_xlabel() == "day"
+
+
+def test_the_line_of_the_profile_is_no_colour_of_a_dose():
+    plan = compile_plan(load_scenario("ixazomib-maintenance").scenario, 1)
+    close_up, _, doses, _ = profile_figure(patient_profile(plan, 137)).axes
+    own = np.array(matplotlib.colors.to_rgb(close_up.lines[0].get_color()))
+    for line in doses.lines:
+        assert np.abs(own - matplotlib.colors.to_rgb(line.get_color())).max() > 0.3
+
+
+def test_notes_are_those_of_the_scenario(capsys):
+    text = " ".join(say("pk ixazomib-maintenance --patient 17", capsys).split())
+    assert "P at zero dose is an extrapolation" in text
+    full = f"--patient 1 --parameters {DATA}/pk_nonmem.csv --id 1"
+    text = " ".join(say(f"pk axitinib-titration {full}", capsys).split())
+    assert "total daily doses, given as two halves" in text
+    assert "relapsed" not in text
+    text = " ".join(say(f"pk ixazomib-maintenance --set notes=[] {full}", capsys).split())
+    assert "relapsed/refractory patients and is applied to maintenance" in text
+
+
+def test_what_is_said_of_an_individual_holds_for_it(capsys):
+    """With an own set no area acts on V4 and nothing is reached by F; with CL/F alone both do."""
+    words = "pk bsa-dosing --patient 3 --parameters"
+    text = " ".join(say(f"{words} {DATA}/pk_nonmem.csv --id 2", capsys).split())
+    assert "volumes and CL/F are the individual's own" in text
+    assert "--sample" in text
+    for absent in ("(V4)", "ASSUMED; --varies", "do not sample"):
+        assert absent not in text
+    text = " ".join(say(f"{words} {DATA}/pk_semicolon.csv --id P3", capsys).split())
+    assert "third compartment (V4)" in text
+    assert "the individual's CL/F is reached by bioavailability alone (ASSUMED; --varies" in text
+
+
+def test_extreme_values_give_a_report_and_never_a_broken_table(capsys):
+    full = "ID,CL,F1,KA,V2,Q3,V3,Q4,V4\n"
+    Path("far.csv").write_text(full + "1,1.86,0.58,1e9,1e9,5.18,309,26.1,205\n")
+    words = "pk ixazomib-maintenance --patient 17 --id 1 --json --parameters"
+    assert "rates are too far apart" in refusal(f"{words} far.csv", capsys)
+    Path("small.csv").write_text(full + "1,1e-320,0.58,0.34,13.7,5.18,309,26.1,205\n")
+    assert "CL is 1e-320; it must be from 1e-09 to 1e+09" in refusal(f"{words} small.csv", capsys)
+    Path("edge.csv").write_text("ID,CLF\n1,1e-9\n2,1e9\n")
+    table = say(f"{words} edge.csv", capsys)
+    assert "NaN" not in table
+    assert "Infinity" not in table
+
+
+def test_an_id_that_would_colour_the_terminal_is_escaped(capsys):
+    Path("odd.csv").write_text("ID,CLF\na\x1b[31m$\\q$,3\n")
+    words = ["pk", "ixazomib-maintenance", "--patient", "17", "--parameters", "odd.csv", "--out"]
+    assert main([*words, "o", "--id", "a\x1b[31m$\\q$"]) == 0
+    text = capsys.readouterr().out
+    assert "\x1b" not in text
+    assert text.count("a\\u001b[31m") == 2
+
+
 def test_a_folder_of_others_is_left_alone(capsys):
     Path("mine").mkdir()
     Path("mine/thesis.txt").write_text("mine")
@@ -167,6 +240,10 @@ def test_one_dose_per_cycle_and_one_level(capsys):
         ),
         ("pk fixed-4mg", "give --patient"),
         ("pk fixed-4mg --patient -1", "patients are numbered from 0"),
+        (
+            "pk fixed-4mg --patient 999999999999999",
+            "patient is 999999999999999; patients are numbered from 0 to",
+        ),
         ("pk fixed-4mg --patient x", "is not a whole number"),
         ("pk fixed-4mg --patient 1 --id 2", "--parameters"),
         ("pk fixed-4mg --patient 1 --parameters {data}/pk_nonmem.csv", "need --id"),
@@ -203,6 +280,7 @@ def test_one_individual_has_no_spread(capsys):
     text = say("pk ixazomib-maintenance --parameters one.csv", capsys)
     assert "cl_f_sd_log = 0.0" in text
     assert "says nothing of the spread" in text
+    assert "1 individual, CL/F only" in text
     table = json.loads(say("pk ixazomib-maintenance --parameters one.csv --json", capsys))
     assert table["cl_f_sd_log"] is None
 

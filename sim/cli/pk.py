@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from sim.concentrations import PatientProfile
     from sim.pharmacokinetics.individuals import ClearanceLaw, Individuals
+    from sim.scenario.scenario import Scenario
 
 FILES = (
     "concentration.csv",
@@ -65,7 +66,7 @@ def pk(
 
     A file of individual parameters has one row a patient (repeated rows are
     passed over while the parameters stay the same), separated by commas,
-    semicolons, tabs or blanks, as NONMEM, Monolix and nlmixr2 write it:
+    semicolons, tabs, bars or blanks, as NONMEM, Monolix and nlmixr2 write it:
     ID; CL [L/h] with F1, or CL/F; for full sets also KA [1/h], volumes [L]
     and exchanges [L/h], such as V2 Q3 V3 Q4 V4, V1 Q2 V2 Q3 V3 or
     V Q VP Q2 VP2, with endings such as _mode; or ETA_CL.
@@ -90,11 +91,11 @@ def pk(
     from sim.plan.plan import compile_plan
 
     profile = patient_profile(compile_plan(loaded, seed), patient, varies, chosen)
-    notes = (*assumptions(profile, varies), RELAPSED)
+    notes = (*assumptions(profile, varies), *_notes_of(loaded))
     if out is not None:
         _write(profile, out, overwrite)
     if as_json:
-        print(json.dumps(_content(profile, notes, people, out), indent=1))
+        print(json.dumps(_content(profile, notes, people, out), indent=1, allow_nan=False))
         return
     print(_text(profile, notes))
     if people is not None:
@@ -103,6 +104,13 @@ def pk(
         from sim.folder import shown
 
         print(f"\nTables and figure: {shown(out)}")
+
+
+def _notes_of(scenario: "Scenario") -> tuple[str, ...]:
+    """Return the scenario's own limits; where it states none, ixazomib's."""
+    if scenario.notes:
+        return scenario.notes
+    return (RELAPSED,) if scenario.drug.lower() == "ixazomib" else ()
 
 
 def _check_options(
@@ -199,7 +207,7 @@ def _print_individuals(people: "Individuals", sample: bool, as_json: bool) -> No
             "scenario_lines": lines,
             "notes": list(people.notes),
         }
-        print(json.dumps(content, indent=1))
+        print(json.dumps(content, indent=1, allow_nan=False))
         return
     print(_law_text(people, law))
     print(lines, end="")
@@ -213,7 +221,8 @@ def _known(value: float) -> float | None:
 def _law_text(people: "Individuals", law: "ClearanceLaw") -> str:
     sets = sum(one.kinetics is not None for one in people.individuals)
     what = "with full three-compartment sets" if sets else "CL/F only"
-    lines = [f"{people.name}: {law.n} individuals, {what}", ""]
+    count = "1 individual" if law.n == 1 else f"{law.n} individuals"
+    lines = [f"{people.name}: {count}, {what}", ""]
     if law.n > 1:
         typical = f"{law.typical_l_per_h:.4g} L/h, SE of its log {law.typical_se_log:.2g}"
         lines.append(f"  CL/F, typical (geometric mean)   {typical}")
@@ -287,8 +296,11 @@ def _text(profile: "PatientProfile", notes: tuple[str, ...]) -> str:
 
 
 def _header(profile: "PatientProfile") -> list[str]:
+    from sim.pharmacokinetics.parameter_table import printable
+
     kinetics = profile.kinetics
-    source = "simulated" if profile.individual is None else f"individual {profile.individual}"
+    own = profile.individual
+    source = "simulated" if own is None else f"individual {printable(own)}"
     lines = [
         f"CL/F {profile.cl_f_l_per_h:.3f} L/h ({source}), terminal half-life "
         f"{kinetics.terminal_half_life_days:.1f} days"
@@ -318,7 +330,13 @@ def _cycle_lines(cycles: "pd.DataFrame", unit: str) -> list[str]:
         columns.insert(5, ("risk_auc_per_day", ".1f"))
     lines = ["".join(f"{head:>10}" for head in heads)]
     for row in cycles.to_dict(orient="records"):
-        lines.append("".join(f"{format(row[name], style):>10}" for name, style in columns))
+        # Before the first dose given there is no Tmax.
+        lines.append(
+            "".join(
+                f"{'-' if row[name] != row[name] else format(row[name], style):>10}"
+                for name, style in columns
+            )
+        )
     lines.append("AUC/day in ng*h/mL per day; Cmax, Ctrough (end of the cycle) in ng/mL;")
     lines.append("Tmax in hours after the dose before it.")
     return lines

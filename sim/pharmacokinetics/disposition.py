@@ -29,6 +29,9 @@ NG_PER_ML_IN_MG_PER_L = 1000.0
 # Below this the closed form of an early area cancels; its series needs SERIES_TERMS terms.
 SERIES_BELOW = 0.1
 SERIES_TERMS = 12
+# Beyond these the numbers are no patient's, and double precision does not carry them.
+LARGEST_RATE_RATIO = 1e12
+SHORTEST_HALF_LIFE_H = 0.001
 # Gupta, Clin Pharmacokinet 2017;56:1355: V4 = 205 L * (BSA / 1.87 m2)^2.06, and nothing else.
 IXAZOMIB_BSA_EXPONENT = 2.06
 IXAZOMIB_BSA_REFERENCE_M2 = 1.87
@@ -95,6 +98,35 @@ def typical(pk: ThreeCompartments) -> Kinetics:
         pk.intercompartmental_3_l_per_h,
         pk.peripheral_3_volume_l,
     )
+
+
+def check_rates(kinetics: Kinetics) -> None:
+    """Raise LimitError where rates are too far apart, or too fast, for a profile.
+
+    The rates are ka, CL/V2, and the exchanges over the volumes they leave from.
+    """
+    central = kinetics.central_volume_l
+    to_2, to_3 = kinetics.intercompartmental_2_l_per_h, kinetics.intercompartmental_3_l_per_h
+    rates = {
+        "ka": kinetics.absorption_per_h,
+        "CL/V2": kinetics.clearance_l_per_h / central,
+        "Q3/V2": to_2 / central,
+        "Q3/V3": to_2 / kinetics.peripheral_2_volume_l,
+        "Q4/V2": to_3 / central,
+        "Q4/V4": to_3 / kinetics.peripheral_3_volume_l,
+    }
+    slow, fast = min(rates, key=rates.__getitem__), max(rates, key=rates.__getitem__)
+    if not (rates[slow] > 0.0 and rates[fast] <= LARGEST_RATE_RATIO * rates[slow]):
+        raise LimitError(
+            f"rates are too far apart for a profile: {slow} is {rates[slow]:.3g} per h, {fast} "
+            f"{rates[fast]:.3g}; at most a factor of {LARGEST_RATE_RATIO:g}. Check the units"
+        )
+    half_life = HOURS_PER_DAY * kinetics.terminal_half_life_days
+    if half_life < SHORTEST_HALF_LIFE_H:
+        raise LimitError(
+            f"the terminal half-life is {half_life:.3g} h; a profile needs at least "
+            f"{SHORTEST_HALF_LIFE_H:g} h. Check the units"
+        )
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Individual kinetics from a file, and the law of CL/F between them that a scenario can take."""
 
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,15 +12,30 @@ from numpy.typing import NDArray
 from sim.errors import DataError, LimitError, Problem, quoted
 from sim.pharmacokinetics.disposition import Kinetics
 from sim.pharmacokinetics.parameter_columns import Column, Columns, recognise
-from sim.pharmacokinetics.parameter_table import ParameterTable, Row, read_parameter_table
+from sim.pharmacokinetics.parameter_table import (
+    ParameterTable,
+    Row,
+    printable,
+    read_parameter_table,
+)
 from sim.scenario.nearest import nearest
 from sim.scenario.posology import Pharmacokinetics
 
 MAX_SAMPLED = 4_096
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 MISSING = ("", ".", "NA", "NaN", "nan", "NULL", "null")
-LARGEST = 1e9
+# What a number may be, by what it holds; everything else from SMALLEST to LARGEST.
+SMALLEST, LARGEST = 1e-9, 1e9
+LARGEST_BIOAVAILABILITY = 10.0
+LARGEST_LAG_H = 24.0
+LARGEST_ETA = 20.0
 ODD_RATIO = 1.5
+_OF_CL_F = ("cl", "clf", "f", "eta_cl", "eta_clf", "eta_f")
+# Relative difference that CL over F and CL/F of one patient may have by rounding.
+CONTRADICTION = 0.01
+# How NONMEM writes the patient 1: 1.0000E+00.
+_NONMEM_REAL = re.compile(r"-?\d\.\d+E[+-]\d+")
+_FORTRAN_DOUBLE = re.compile(r"([-+]?(?:\d+\.?\d*|\.\d+))[dD]([-+]?\d+)")
 
 
 @dataclass(frozen=True)
@@ -51,7 +67,7 @@ class Individuals:
         if wanted in ids:
             return self.individuals[ids.index(wanted)]
         close = nearest(wanted, ids)
-        shown = ", ".join(ids[:8]) + (" ..." if len(ids) > 8 else "")
+        shown = ", ".join(printable(one) for one in ids[:8]) + (" ..." if len(ids) > 8 else "")
         hint = f"did you mean {quoted(close)}?" if close else f"the file has {shown}"
         raise LimitError(f"{self.name} has no individual {quoted(identifier)}; {hint}")
 
@@ -81,7 +97,7 @@ def read_individuals(path: Path, pk: Pharmacokinetics) -> Individuals:
     """
     table = read_parameter_table(path)
     columns = recognise(table)
-    values, problems = _values(table, columns)
+    values, problems = _values(table, columns, pk)
     if problems:
         raise DataError(problems)
     individuals = [_individual(one, of, columns, pk) for one, of in values.items()]
@@ -139,7 +155,7 @@ def _sample_line(values_l_per_h: NDArray[np.float64] | None) -> str:
 
 
 def _values(
-    table: ParameterTable, columns: Columns
+    table: ParameterTable, columns: Columns, pk: Pharmacokinetics
 ) -> tuple[dict[str, dict[str, float]], list[Problem]]:
     """Return the used values of each patient, from the first row of each, and all problems."""
     values: dict[str, dict[str, float]] = {}
@@ -156,12 +172,12 @@ def _values(
             first[identifier] = row
             own, wrong = _numbers(table, row, columns)
             values[identifier] = own
-            problems += wrong
+            problems += wrong or _impossible_clearance(table, row, own, columns, pk)
         elif identifier not in changing and (change := _change(earlier, row, columns)):
             changing.add(identifier)
             column, before, now = change
-            message = f"patient {identifier}: {column.name} is {now} here, {before} in line "
-            message += f"{earlier.line}; parameters must stay the same within a patient"
+            message = f"patient {printable(identifier)}: {column.name} is {now} here, {before} in"
+            message += f" line {earlier.line}; parameters must stay the same within a patient"
             hint = "keep one row for each patient (one replicate, one occasion)"
             problems.append(_problem(table, row, "D37", message, hint))
     return values, problems
@@ -183,24 +199,57 @@ def _numbers(
             hint = "write a decimal point" if "," in text else None
             problems.append(_problem(table, row, "D35", message, hint))
         elif not _is_possible(base, number):
-            low = "0 or more" if base == "lag" else "more than 0"
-            rule = "from -20 to 20" if column.is_eta else f"{low}, at most {LARGEST:g}"
-            message = f"{column.name} is {text}; it must be {rule}"
+            message = f"{column.name} is {printable(text)}; it must be {_rule(base, number)}"
             problems.append(_problem(table, row, "D36", message))
         else:
             own[base] = number
     return own, problems
 
 
-def _is_possible(base: str, number: float) -> bool:
+def _limits(base: str) -> tuple[float, float]:
+    """Return the smallest and the largest number that a column of this kind may hold."""
     if base.startswith("eta_"):
-        return abs(number) <= 20.0
-    return (number > 0.0 or (base == "lag" and number == 0.0)) and number <= LARGEST
+        return -LARGEST_ETA, LARGEST_ETA
+    if base == "lag":
+        return 0.0, LARGEST_LAG_H
+    return SMALLEST, LARGEST_BIOAVAILABILITY if base == "f" else LARGEST
+
+
+def _is_possible(base: str, number: float) -> bool:
+    low, high = _limits(base)
+    return low <= number <= high
+
+
+def _rule(base: str, number: float) -> str:
+    low, high = _limits(base)
+    if low == SMALLEST and number <= 0.0:
+        return "more than 0"
+    return f"from {low:g} to {high:g}" + (", as a fraction" if base == "f" else "")
+
+
+def _impossible_clearance(
+    table: ParameterTable, row: Row, own: dict[str, float], columns: Columns, pk: Pharmacokinetics
+) -> Iterator[Problem]:
+    """Yield what is wrong with numbers that are possible one by one (D36)."""
+    clearance, share, cl_f = _clearance(own, pk)
+    names = ", ".join(column.name for base, column in columns.used.items() if base in _OF_CL_F)
+    if not _is_possible("clf", cl_f):
+        message = f"CL/F from {names} is {cl_f:g} L/h; it must be {_rule('clf', cl_f)}"
+        yield _problem(table, row, "D36", message)
+    elif not _is_possible("f", share):
+        message = f"F from {names} is {share:g}; it must be {_rule('f', share)}"
+        yield _problem(table, row, "D36", message)
+    elif "clf" in own and abs(own["clf"] - cl_f) > CONTRADICTION * cl_f:
+        message = f"{columns.used['clf'].name} is {own['clf']:g}, but {columns.used['cl'].name} "
+        message += f"over {columns.used['f'].name} is {clearance / share:.6g}; they must agree"
+        hint = "remove the column that is not the individual's"
+        yield _problem(table, row, "D36", message, hint)
 
 
 def _number(text: str) -> float | None:
+    """Return a number, Fortran's 1.86D+00 too, or None."""
     try:
-        number = float(text)
+        number = float(_FORTRAN_DOUBLE.sub(r"\1E\2", text) if "d" in text.lower() else text)
     except ValueError:
         return None
     return number if "_" not in text else None
@@ -219,13 +268,9 @@ def _individual(
     identifier: str, own: dict[str, float], columns: Columns, pk: Pharmacokinetics
 ) -> Individual:
     """Return an individual; without a bioavailability everything counts as apparent."""
-    if "eta_clf" in own or "eta_cl" in own:
-        eta = own.get("eta_clf", own.get("eta_cl", 0.0) - own.get("eta_f", 0.0))
-        return Individual(identifier, pk.cl_f_l_per_h * math.exp(eta), None)
-    share = own.get("f", own["cl"] / own["clf"] if "cl" in own and "clf" in own else 1.0)
-    clearance = own["cl"] if "cl" in own else own["clf"] * share
+    clearance, share, cl_f = _clearance(own, pk)
     if columns.layout is None:
-        return Individual(identifier, clearance / share, None)
+        return Individual(identifier, cl_f, None)
     volume, exchange_2, peripheral_2, exchange_3, peripheral_3 = (
         own[base] * (share if columns.used[base].is_apparent else 1.0) for base in columns.layout
     )
@@ -240,7 +285,18 @@ def _individual(
         peripheral_3,
         own.get("lag", 0.0),
     )
-    return Individual(identifier, clearance / share, kinetics)
+    return Individual(identifier, cl_f, kinetics)
+
+
+def _clearance(own: dict[str, float], pk: Pharmacokinetics) -> tuple[float, float, float]:
+    """Return clearance [L/h], bioavailability and CL/F [L/h]; CL over F before CL/F."""
+    if "eta_clf" in own or "eta_cl" in own:
+        eta = own.get("eta_clf", own.get("eta_cl", 0.0) - own.get("eta_f", 0.0))
+        cl_f = pk.cl_f_l_per_h * math.exp(eta)
+        return cl_f, 1.0, cl_f
+    share = own.get("f", own["cl"] / own["clf"] if "cl" in own and "clf" in own else 1.0)
+    clearance = own["cl"] if "cl" in own else own["clf"] * share
+    return clearance, share, clearance / share
 
 
 def _notes(individuals: list[Individual], columns: Columns, pk: Pharmacokinetics) -> Iterator[str]:
@@ -256,6 +312,12 @@ def _notes(individuals: list[Individual], columns: Columns, pk: Pharmacokinetics
         )
         if above:
             yield f"{above} of {len(individuals)} have a bioavailability above 1"
+    values = {one.cl_f_l_per_h for one in individuals}
+    if len(individuals) > 1 and len(values) == 1:
+        yield (
+            f"all {len(individuals)} individuals have the same CL/F of {values.pop():.4g} L/h: "
+            "check that the column holds each individual's value and not the population's"
+        )
     middle = math.exp(float(np.mean(np.log([one.cl_f_l_per_h for one in individuals]))))
     if not 1.0 / ODD_RATIO < middle / pk.cl_f_l_per_h < ODD_RATIO:
         yield (
@@ -265,12 +327,11 @@ def _notes(individuals: list[Individual], columns: Columns, pk: Pharmacokinetics
 
 
 def _plain(identifier: str) -> str:
-    """Return 1.0000E+00, as NONMEM writes a patient's number, as 1."""
-    number = _number(identifier)
-    if number is not None and math.isfinite(number) and number == int(number):
-        is_written_as_real = any(mark in identifier for mark in ".eE")
-        return str(int(number)) if is_written_as_real else identifier.strip()
-    return identifier.strip()
+    """Return 1.0000E+00, as NONMEM writes a patient's number, as 1; 1E05 stays what it is."""
+    text = identifier.strip()
+    if _NONMEM_REAL.fullmatch(text) and float(text) == int(float(text)):
+        return str(int(float(text)))
+    return text
 
 
 def _problem(

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from sim.errors import DataError, Problem, quoted
-from sim.pharmacokinetics.parameter_table import ParameterTable, quoted_names
+from sim.pharmacokinetics.parameter_table import ParameterTable, printable, quoted_names
 from sim.scenario.nearest import nearest
 
 Layout = tuple[str, str, str, str, str]
@@ -39,7 +39,9 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "exchange_3": ("intercompartmental_3_l_per_h",),
 }
 # Monolix writes several estimates of a parameter; the conditional mode is the one used first.
-ESTIMATES = ("mode", "", "saem", "mean", "median", "ind", "pop")
+ESTIMATES = ("mode", "", "saem", "mean", "median", "ind")
+# The typical patient's value: no individual's, whatever stands in the rows.
+POPULATION_ESTIMATE = "pop"
 IGNORED_ESTIMATES = ("sd", "se", "rse", "cv", "shrinkage")
 # Central volume, then exchange and volume of either peripheral compartment.
 LAYOUTS: dict[str, Layout] = {
@@ -60,10 +62,13 @@ UNITS = {
     "q": ("l/h", "l/hr", "l.h-1", "l*h-1", "liter/h", "litre/h"),
     "ka": ("1/h", "/h", "h-1", "h^-1", "1/hr"),
     "lag": ("h", "hr", "hour", "hours"),
+    "f": ("a fraction", "fraction", "-", "1"),
 }
-_UNIT = re.compile(r"\s*[(\[]([^)\]]*[A-Za-z][^)\]]*)[)\]]\s*$")
+_UNIT = re.compile(r"\s*[(\[]([^()\[\]]*[A-Za-z%][^()\[\]]*|\s*[-1]\s*)[)\]]\s*$")
 _BASE = {name: base for base, names in SYNONYMS.items() for name in names}
-_SUFFIXES = (*filter(None, ESTIMATES), *IGNORED_ESTIMATES)
+_SUFFIXES = (*filter(None, ESTIMATES), POPULATION_ESTIMATE, *IGNORED_ESTIMATES)
+_NAMELESS = re.compile(r"(eta|phi|etc|phc)(_?\d+)+")
+_CLEARANCES = {"cl", "clf", "eta_cl", "eta_clf"}
 
 
 @dataclass(frozen=True)
@@ -99,22 +104,31 @@ def recognise(table: ParameterTable) -> Columns:
     Raises DataError when the patient or every form of clearance is missing (D32), a quantity
     stands in two columns (D33) or in another unit (D34).
     """
-    found = [column for place, name in enumerate(table.header) if (column := _column(place, name))]
+    named = [column for place, name in enumerate(table.header) if (column := _column(place, name))]
+    typical = [column.name for column in named if column.estimate == POPULATION_ESTIMATE]
+    found = [column for column in named if column.estimate != POPULATION_ESTIMATE]
     chosen, problems = _chosen(table, found)
-    problems += [*_missing(table, chosen), *_wrong_units(table, chosen)]
-    problems += _two_readings(table, chosen)
+    problems += [*_missing(table, chosen, typical), *_wrong_units(table, chosen)]
+    problems += [*_two_readings(table, chosen), *_half_apparent(table, chosen)]
     if problems:
         raise DataError(problems)
     patient = chosen.pop("id")
     layout, notes = _layout(chosen)
     used = {base: chosen[base] for base in _wanted(chosen, layout)}
     names = [f"{column.name} ({_meaning(base, layout)})" for base, column in used.items()]
-    return Columns(patient, used, layout, (f"columns used: {', '.join(names)}", *notes))
+    notes = [f"columns used: {', '.join(names)}", *notes, *_odd_estimates(used)]
+    if typical:
+        notes.append(f"{', '.join(typical)}: population values, not used")
+    return Columns(patient, used, layout, tuple(notes))
 
 
 def _word(name: str) -> str:
     """Return a heading without its unit, in small letters, other signs as underscores."""
-    return re.sub(r"[^a-z0-9]+", "_", _UNIT.sub("", name.strip().strip('"')).lower()).strip("_")
+    return _plain_word(_UNIT.sub("", name.strip().strip('"')))
+
+
+def _plain_word(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
 
 
 def _column(place: int, name: str) -> Column | None:
@@ -133,17 +147,18 @@ def _column(place: int, name: str) -> Column | None:
     if word not in _BASE or estimate in IGNORED_ESTIMATES:
         return None
     base = f"eta_{_BASE[word]}" if is_eta else _BASE[word]
-    return Column(place, name, base, estimate, is_apparent, bool(is_eta))
+    return Column(place, printable(name), base, estimate, is_apparent, bool(is_eta))
 
 
 def _chosen(table: ParameterTable, found: list[Column]) -> tuple[dict[str, Column], list[Problem]]:
     """Return one column for each quantity, and a problem for each that stands in two (D33)."""
     chosen: dict[str, Column] = {}
     problems = []
+    order = [*_preferred(found), *ESTIMATES]
     for base in dict.fromkeys(column.base for column in found):
         own = [column for column in found if column.base == base]
-        best = min(ESTIMATES.index(column.estimate) for column in own)
-        first = [column for column in own if ESTIMATES.index(column.estimate) == best]
+        best = min(order.index(column.estimate) for column in own)
+        first = [column for column in own if order.index(column.estimate) == best]
         chosen[base] = first[0]
         if base == "id":
             # A trial's files name a patient more than once; the first name in the list counts.
@@ -155,15 +170,49 @@ def _chosen(table: ParameterTable, found: list[Column]) -> tuple[dict[str, Colum
     return chosen, problems
 
 
-def _missing(table: ParameterTable, chosen: dict[str, Column]) -> Iterator[Problem]:
+def _preferred(found: list[Column]) -> list[str]:
+    """Return the one estimate to take everything from: the first with most of a full set.
+
+    Estimates of different kinds do not belong to one individual: a mode of CL and a mean of F
+    give no CL/F that the individual has.
+    """
+
+    def completeness(estimate: str) -> tuple[bool, bool, bool]:
+        own = {column.base for column in found if column.estimate == estimate}
+        has_set = any(set(names) <= own for names in LAYOUTS.values()) and "ka" in own
+        has_value = bool({"cl", "clf"} & own)
+        return has_value and has_set, has_value, bool(_CLEARANCES & own)
+
+    ranked = sorted(ESTIMATES, key=completeness, reverse=True)
+    return ranked[:1]
+
+
+def _odd_estimates(used: dict[str, Column]) -> Iterator[str]:
+    """Yield a note when the columns used are estimates of different kinds."""
+    first = next(iter(used.values()))
+    odd = [column.name for column in used.values() if column.estimate != first.estimate]
+    if odd:
+        yield f"estimates of different kinds are used together: {', '.join(odd)} with {first.name}"
+
+
+def _missing(
+    table: ParameterTable, chosen: dict[str, Column], typical: list[str]
+) -> Iterator[Problem]:
     """Yield what is missing without which nothing can be done (D32)."""
     if "id" not in chosen:
         message = "no column names the patient; it is called ID, SUBJECT, USUBJID or PATIENT"
         yield _problem(table, "D32", message, _close(table, "id"))
-    if not {"cl", "clf", "eta_cl", "eta_clf"} & set(chosen):
+    if not _CLEARANCES & set(chosen):
         message = "no column holds a clearance; it is called CL, CL/F, CLF, CL_mode, CL_SAEM"
         message += " or, as a deviation from the scenario's typical patient, ETA_CL"
-        yield _problem(table, "D32", message, _close(table, "cl", "clf"))
+        hint = _close(table, "cl", "clf")
+        nameless = [name for name in table.header if _NAMELESS.fullmatch(_plain_word(name))]
+        if typical:
+            hint = f"{', '.join(typical)} holds the population's value, not each patient's"
+        elif nameless:
+            hint = f"{quoted(nameless[0])} says not of what: "
+            hint += "give CL, or the eta of clearance as ETA_CL"
+        yield _problem(table, "D32", message, hint)
 
 
 def _close(table: ParameterTable, *bases: str) -> str:
@@ -180,12 +229,14 @@ def _wrong_units(table: ParameterTable, chosen: dict[str, Column]) -> Iterator[P
     """Yield headings that state another unit than the one expected (D34)."""
     for base, column in chosen.items():
         stated = _UNIT.search(column.name)
+        unit = stated[1].strip() if stated else "%" if "%" in column.name else None
         allowed = UNITS.get(_quantity(base))
-        if stated is None or allowed is None or column.is_eta:
+        if unit is None or allowed is None or column.is_eta:
             continue
-        if stated[1].strip().lower().replace(" ", "") not in allowed:
-            message = f"{quoted(column.name)} is in {stated[1].strip()}; it must be in "
-            yield _problem(table, "D34", message + allowed[0].replace("l", "L"))
+        if unit.lower().replace(" ", "") not in allowed:
+            expected = allowed[0] if base == "f" else allowed[0].replace("l", "L")
+            message = f"{quoted(column.name)} is in {unit}; it must be "
+            yield _problem(table, "D34", f"{message}{'' if base == 'f' else 'in '}{expected}")
 
 
 def _quantity(base: str) -> str:
@@ -205,6 +256,19 @@ def _two_readings(table: ParameterTable, chosen: dict[str, Column]) -> Iterator[
     if len(titles) > 1:
         message = f"the compartments can be read in two ways: {titles[0]}; {titles[1]}"
         yield _problem(table, "D33", message, "keep the columns of one of them")
+
+
+def _half_apparent(table: ParameterTable, chosen: dict[str, Column]) -> Iterator[Problem]:
+    """Yield a problem when CL/F stands beside volumes that may or may not be over F (D33)."""
+    full = next(iter(_full_sets(chosen).values()), None)
+    if full is None or not {"ka", "clf"} <= set(chosen) or {"cl", "f"} & set(chosen):
+        return
+    plain = [chosen[base].name for base in full if not chosen[base].is_apparent]
+    if plain:
+        message = f"{quoted(chosen['clf'].name)} is over F, and without F it cannot be told whether"
+        message += f" {quoted_names(plain)} are too"
+        hint = "call apparent ones V2/F, Q3/F and so on, or add a column F"
+        yield _problem(table, "D33", message, hint)
 
 
 def _layout(
@@ -231,16 +295,20 @@ def _layout(
 
 
 def _wanted(chosen: dict[str, Column], layout: Layout | None) -> list[str]:
-    """Return what is read: a full set, or what makes up CL/F."""
+    """Return what is read: a full set, or what makes up CL/F.
+
+    CL over F comes before CL/F; with all three CL/F is read to be compared.
+    """
     pairs: tuple[tuple[str, ...], ...] = (
+        ("cl", "f", "clf"),
         ("cl", "f"),
-        ("cl", "clf"),
-        ("clf", "f"),
-        ("cl",),
+        *((("cl", "clf"), ("clf", "f")) if layout else ()),
         ("clf",),
+        ("cl",),
+        ("eta_clf",),
+        ("eta_cl", "eta_f"),
+        ("eta_cl",),
     )
-    if layout is None:
-        pairs = (("clf",), ("cl", "f"), ("cl",), ("eta_clf",), ("eta_cl", "eta_f"), ("eta_cl",))
     clearance = next(names for names in pairs if set(names) <= set(chosen))
     if layout is None:
         return [*clearance]

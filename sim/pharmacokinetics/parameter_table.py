@@ -1,7 +1,7 @@
 """A table of individual parameters as read: header and rows of text, from any of the usual tools.
 
-Commas, semicolons (with decimal commas too), tabs or blanks separate fields. NONMEM's
-`TABLE NO.` lines and repeated headers are passed over.
+Commas, semicolons (with decimal commas too), tabs, bars or blanks separate fields. NONMEM's
+`TABLE NO.` lines, repeated headers and the spreadsheet's `sep=;` line are passed over.
 """
 
 import csv
@@ -17,6 +17,9 @@ from sim.errors import DataError, FileError, Problem, quoted
 
 SIZE_AT_MOST = 64 << 20
 _TABLE_LINE = re.compile(r"\s*TABLE\s+NO\.", re.IGNORECASE)
+_SEPARATOR_LINE = re.compile(r'"?sep=(.)"?[;,|\s]*', re.IGNORECASE)
+# ETC(1,1) of NONMEM's .phi files and a quoted name hold commas that separate nothing.
+_ENCLOSED = re.compile(r'"[^"]*"|\([^)]*\)|\[[^\]]*\]')
 
 
 @dataclass(frozen=True)
@@ -56,14 +59,13 @@ def parameter_table(text: str, name: str) -> ParameterTable:
     ]
     if not lines:
         raise _refused(name, "D30", "the file is empty", "give a header line and one row a patient")
-    header_line, first = lines[0]
-    separator = _separator(first)
-    header = tuple(_split(first, separator))
-    rows = tuple(
-        row
-        for row in (Row(number, tuple(_split(line, separator))) for number, line in lines[1:])
-        if row.fields != header
-    )
+    stated = _SEPARATOR_LINE.fullmatch(lines[0][1].strip(" "))
+    if stated and len(lines) > 1:
+        lines = lines[1:]
+    separator = stated[1] if stated else _separator(lines[0][1])
+    split = [Row(number, _fields(name, number, line, separator)) for number, line in lines]
+    header_line, header = split[0].line, split[0].fields
+    rows = tuple(row for row in split[1:] if row.fields != header)
     header, rows = _without_row_names(header, rows)
     if not rows:
         raise _refused(name, "D30", "the file has a header line but no rows")
@@ -75,8 +77,18 @@ def parameter_table(text: str, name: str) -> ParameterTable:
 
 def _separator(header: str) -> str:
     """Return what separates the fields of a header line; a blank stands for any white space."""
-    outside_quotes = re.sub(r'"[^"]*"', "", header)
-    return next((mark for mark in ";\t," if mark in outside_quotes), " ")
+    outside = _ENCLOSED.sub("", header)
+    return next((mark for mark in ";\t|," if mark in outside), " ")
+
+
+def _fields(name: str, number: int, line: str, separator: str) -> tuple[str, ...]:
+    """Return the fields of a line; raises DataError (D31) when one is longer than any value."""
+    try:
+        return tuple(_split(line, separator))
+    except csv.Error:
+        message = f"this line has a field of more than {csv.field_size_limit()} characters"
+        hint = "look for a quotation mark that is not closed"
+        raise DataError([Problem(name, number, None, "D31", "error", message, hint)]) from None
 
 
 def _split(line: str, separator: str) -> list[str]:
@@ -148,6 +160,11 @@ def _refused(name: str, code: str, message: str, hint: str | None = None) -> Dat
 
 def _unreadable(name: str, code: str, message: str) -> FileError:
     return FileError([Problem(name, None, None, code, "error", message)])
+
+
+def printable(text: str) -> str:
+    """Return text of a file for a terminal: unprintable characters escaped, cut at 60."""
+    return quoted(text)[1:-1]
 
 
 def quoted_names(names: Sequence[str]) -> str:
