@@ -58,7 +58,9 @@ def check_recalibration(case: Case) -> Iterator[Flaw]:
         yield Flaw(at, "K03", "there is no [calibration], so no counts to draw")
     elif calibration.dose_mg not in case.scenario.posology.levels_mg:
         dose, levels = number_text(calibration.dose_mg), doses_text(case)
-        message = f"the counts are of {dose} {case.scenario.posology.unit}, no dose level ({levels})"
+        message = (
+            f"the counts are of {dose} {case.scenario.posology.unit}, no dose level ({levels})"
+        )
         message += ", so that parameter draws cannot be calibrated"
         hint = "set calibration_counts = false under [uncertainty]"
         yield Flaw(at, "N07", message, hint, severity="warning")
