@@ -39,9 +39,15 @@ FIGURES = (
 def start(*words: str, **keywords) -> subprocess.Popen:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), **keywords.pop("env", {})}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    command = [sys.executable, "-m", "sim", *words]
     return subprocess.Popen(
-        [sys.executable, "-m", "sim", *words], env=environment, **pipes, **keywords
+        command, env=environment, preexec_fn=_heed_interruptions, **pipes, **keywords
     )
+
+
+def _heed_interruptions() -> None:
+    # A test run in the background of a shell inherits that interruptions are ignored.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
