@@ -8,7 +8,7 @@ import errno
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -50,6 +50,31 @@ def write_failure(path: Path, error: OSError) -> FolderError:
     return FolderError(
         f"{shown(path)}: error[F10]: {what}{detail}; {hint}. Nothing unfinished was left there."
     )
+
+
+def may_replace(target: Path, is_own: Callable[[str], bool], overwrite: bool, holds: str) -> bool:
+    """Return whether a folder at the target is to be replaced; refuse what must be kept.
+
+    is_own says of a file's name whether the command writes it, holds what it left before.
+    """
+    name = shown(target)
+    if not target.is_symlink() and not target.exists():
+        return False
+    if not target.is_dir():
+        raise FolderError(f"{name}: error[F02]: this is not a folder; nothing was written")
+    there = sorted(path.name for path in target.iterdir())
+    strangers = [one for one in there if not is_own(one)]
+    if strangers:
+        raise FolderError(
+            f"{name}: error[Q02]: the folder holds files of other origin ({strangers[0]}); nothing "
+            "was written. Choose another folder with --out"
+        )
+    if there and not overwrite:
+        raise FolderError(
+            f"{name}: error[Q02]: this folder already holds {holds}; nothing was written. Use "
+            "--overwrite to replace it, or choose another folder with --out"
+        )
+    return bool(there)
 
 
 @contextmanager

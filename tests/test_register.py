@@ -112,7 +112,7 @@ def numbers_of(value: object) -> int:
     if isinstance(value, int | float):
         return 1
     if isinstance(value, dict):
-        left_out = ("when", "until", "on", "off", "every", "format", "uncertainty_laws")
+        left_out = ("when", "until", "on", "off", "every", "format")
         return sum(numbers_of(part) for key, part in value.items() if key not in left_out)
     return sum(map(numbers_of, value)) if isinstance(value, list) else 0
 

@@ -637,7 +637,7 @@ def test_the_command_prints_and_writes(tmp_path, monkeypatch, capsys) -> None:
     }  # fmt: skip
     assert len((tmp_path / "loop" / "trials.csv").read_text().splitlines()) == 1 + 40 * 6
     assert main(words) == 3
-    assert "holds an earlier run" in capsys.readouterr().err
+    assert "already holds a run" in capsys.readouterr().err
     kept = tmp_path / "mine" / "notes.txt"
     kept.parent.mkdir()
     kept.write_text("not to be lost")

@@ -68,7 +68,9 @@ def draws(
 
     _check_numbers(draws, patients)
     if out is not None:
-        _check_target(out, overwrite)
+        from sim.folder import may_replace
+
+        may_replace(out, FILES.__contains__, overwrite, "draws")
     loaded = load_scenario(scenario, set_).scenario
     made = ParameterDraws(loaded, seed)
     found = []
@@ -107,29 +109,6 @@ def _check_numbers(draws: int, patients: int) -> None:
         raise LimitError(f"draws is {draws}; it must be from 1 to {MAX_DRAWS}")
     if patients != 0:
         check_patients(0, patients)
-
-
-def _check_target(out: Path, overwrite: bool) -> None:
-    """Refuse, before anything is drawn, a folder that would not take the tables."""
-    from sim.folder import FolderError, shown
-
-    name = shown(out)
-    if not out.is_symlink() and not out.exists():
-        return
-    if not out.is_dir():
-        raise FolderError(f"{name}: error[F02]: this is not a folder; nothing was written")
-    there = sorted(path.name for path in out.iterdir())
-    strangers = [one for one in there if one not in FILES]
-    if strangers:
-        raise FolderError(
-            f"{name}: error[Q02]: the folder holds files of other origin ({strangers[0]}); nothing "
-            "was written. Choose another folder with --out"
-        )
-    if there and not overwrite:
-        raise FolderError(
-            f"{name}: error[Q02]: this folder already holds draws; nothing was written. Use "
-            "--overwrite to replace them, or choose another folder with --out"
-        )
 
 
 def _write(out: Path, tables: dict[str, Any]) -> None:

@@ -91,7 +91,9 @@ def trial(
     toxicity = Toxicity(hematologic_grade=dlt_hematologic_grade)
     settings = TrialSettings(trials, design, seed, toxicity, complete)
     if out is not None:
-        _check_target(out, overwrite)
+        from sim.folder import may_replace
+
+        may_replace(out, lambda name: OWN_FILE.fullmatch(name) is not None, overwrite, "a run")
     with progress_bar(steps_of(loaded, settings), "patients") as advance:
         source = simulate_source_trials(loaded, settings, advance)
     refits = refit(source, metric)
@@ -106,28 +108,6 @@ def trial(
         from sim.folder import shown
 
         print(f"\nTrials, data set and figures: {shown(out)}")
-
-
-def _check_target(out: Path, overwrite: bool) -> None:
-    """Refuse, before anything runs, a folder that must not be replaced."""
-    from sim.folder import FolderError, shown
-
-    if not out.exists() and not out.is_symlink():
-        return
-    if not out.is_dir():
-        raise FolderError(f"{shown(out)}: error[F02]: this is not a folder; nothing was run")
-    names = [path.name for path in out.iterdir()]
-    foreign = [name for name in names if not OWN_FILE.fullmatch(name)]
-    if foreign:
-        raise FolderError(
-            f"{shown(out)}: error[Q02]: the folder holds files of other origin ({foreign[0]}); "
-            "nothing was run. Choose another folder with --out"
-        )
-    if names and not overwrite:
-        raise FolderError(
-            f"{shown(out)}: error[Q02]: this folder holds an earlier run; nothing was run. Use "
-            "--overwrite to replace it, or choose another folder with --out"
-        )
 
 
 def _write(

@@ -144,10 +144,10 @@ def _check_options(
 def _write(profile: "PatientProfile", target: Path, overwrite: bool) -> None:
     """Write tables and figure; the folder appears whole or not at all."""
     from sim.figures_pharmacokinetics import draw_profile
-    from sim.folder import whole_folder, write_bytes
+    from sim.folder import may_replace, whole_folder, write_bytes
     from sim.results import csv_bytes
 
-    replace = _check_target(target, overwrite)
+    replace = may_replace(target, FILES.__contains__, overwrite, "a patient")
     tables = {
         "concentration.csv": profile.concentrations,
         "auc_by_cycle.csv": profile.cycles,
@@ -158,30 +158,6 @@ def _write(profile: "PatientProfile", target: Path, overwrite: bool) -> None:
             write_bytes(folder / name, csv_bytes(table))
         for name, data in draw_profile(profile):
             write_bytes(folder / name, data)
-
-
-def _check_target(target: Path, overwrite: bool) -> bool:
-    """Return whether a folder at the target is to be replaced; refuse what must be kept."""
-    from sim.folder import FolderError, shown
-
-    name = shown(target)
-    if not target.is_symlink() and not target.exists():
-        return False
-    if not target.is_dir():
-        raise FolderError(f"{name}: error[F02]: this is not a folder; nothing was written")
-    there = sorted(path.name for path in target.iterdir())
-    strangers = [one for one in there if one not in FILES]
-    if strangers:
-        raise FolderError(
-            f"{name}: error[Q02]: the folder holds files of other origin ({strangers[0]}); nothing "
-            "was written. Choose another folder with --out"
-        )
-    if there and not overwrite:
-        raise FolderError(
-            f"{name}: error[Q02]: this folder already holds a patient; nothing was written. Use "
-            "--overwrite to replace it, or choose another folder with --out"
-        )
-    return bool(there)
 
 
 def _print_individuals(people: "Individuals", sample: bool, as_json: bool) -> None:

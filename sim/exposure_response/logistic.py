@@ -23,7 +23,7 @@ from sim.exposure_response.logistic_many import (
     EXPOSURE_AT_LEAST,
     EXPOSURE_AT_MOST,
     ManyFits,
-    are_usable,
+    check_values,
     fit_many,
 )
 from sim.exposure_response.logistic_profile import Interval, Profiled, Top, profile_interval
@@ -287,14 +287,7 @@ def _checked(exposure: ArrayLike, event: ArrayLike) -> tuple[Floats, Floats]:
     x, y = np.array(exposure, np.float64), np.array(event, np.float64)
     if x.ndim != 1 or x.shape != y.shape:
         raise LimitError(f"exposure of shape {x.shape} and event of shape {y.shape} do not match")
-    if not np.isfinite(x).all():
-        raise LimitError("an exposure is missing or infinite")
-    if not are_usable(x):
-        raise LimitError(
-            f"an exposure is neither 0 nor within {EXPOSURE_AT_LEAST:g} to {EXPOSURE_AT_MOST:g}"
-        )
-    if not np.isin(y, (0.0, 1.0)).all():
-        raise LimitError("an event is neither 0 nor 1")
+    check_values(x, y)
     if y.sum() in (0, len(y)):
         share = "none" if y.sum() == 0 else "all"
         raise LimitError(f"{share} of {len(y)} patients had the event; nothing can be fitted")

@@ -55,14 +55,7 @@ def fit_many(exposure: NDArray[np.floating], event: NDArray[np.generic]) -> Many
     x, y = np.asarray(exposure, np.float64), np.asarray(event).astype(np.float64)
     if x.ndim != 2 or x.shape != y.shape:
         raise LimitError(f"exposure of shape {x.shape} and event of shape {y.shape} do not match")
-    if not np.isfinite(x).all():
-        raise LimitError("an exposure is missing or infinite")
-    if not are_usable(x):
-        raise LimitError(
-            f"an exposure is neither 0 nor within {EXPOSURE_AT_LEAST:g} to {EXPOSURE_AT_MOST:g}"
-        )
-    if not ((y == 0.0) | (y == 1.0)).all():
-        raise LimitError("an event is neither 0 nor 1")
+    check_values(x, y)
     parts = [
         _fit_block(x[at : at + TRIALS_AT_ONCE], y[at : at + TRIALS_AT_ONCE])
         for at in range(0, max(len(x), 1), TRIALS_AT_ONCE)
@@ -75,10 +68,18 @@ def fit_many(exposure: NDArray[np.floating], event: NDArray[np.generic]) -> Many
     )
 
 
-def are_usable(exposure: Floats) -> bool:
-    """Tell whether every exposure is 0 or of a size that can be squared."""
+def check_values(exposure: Floats, event: Floats) -> None:
+    """Raise LimitError for an exposure that is not usable, or an event that is neither 0 nor 1."""
+    if not np.isfinite(exposure).all():
+        raise LimitError("an exposure is missing or infinite")
+    # Beyond these sizes squares of exposures leave the range of double precision.
     size = np.abs(exposure)
-    return bool(((size == 0.0) | ((size >= EXPOSURE_AT_LEAST) & (size <= EXPOSURE_AT_MOST))).all())
+    if not ((size == 0.0) | ((size >= EXPOSURE_AT_LEAST) & (size <= EXPOSURE_AT_MOST))).all():
+        raise LimitError(
+            f"an exposure is neither 0 nor within {EXPOSURE_AT_LEAST:g} to {EXPOSURE_AT_MOST:g}"
+        )
+    if not ((event == 0.0) | (event == 1.0)).all():
+        raise LimitError("an event is neither 0 nor 1")
 
 
 def _fit_block(x: Floats, y: Floats) -> ManyFits:

@@ -141,7 +141,9 @@ def _why_not(case: Case, path: str, value: float) -> str | None:
         Scenario.model_validate(table)
     except ValidationError:
         return ""
-    before = {p.message for p in cross_checks(Case(calm, case.merged, case.sound))}
     found = cross_checks(Case(changed, case.merged, case.sound))
-    faults = [p.message for p in found if p.severity == "error" and p.message not in before]
+    faults = [problem.message for problem in found if problem.severity == "error"]
+    if faults:  # what is wrong without the law as well is said elsewhere
+        there = {p.message for p in cross_checks(Case(calm, case.merged, case.sound))}
+        faults = [message for message in faults if message not in there]
     return f": {faults[0]}" if faults else None
