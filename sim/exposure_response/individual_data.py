@@ -66,10 +66,6 @@ class IndividualData:
     without_group: int
     population: str = NOT_STATED
 
-    def without_event(self, column: str) -> int:
-        """Patients left out of one endpoint because its event is missing."""
-        return int(np.isnan(self.events[column]).sum())
-
     def of(self, column: str, group: str = "") -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return exposure and event (m,) of the patients of a group whose event is known."""
         event = self.events[column]

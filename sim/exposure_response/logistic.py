@@ -20,8 +20,6 @@ from scipy.stats import chi2, norm
 from sim.errors import LimitError
 from sim.exposure_response.likelihood import INTERCEPT, SLOPE, Floats, Surface
 from sim.exposure_response.logistic_many import (
-    EXPOSURE_AT_LEAST,
-    EXPOSURE_AT_MOST,
     ManyFits,
     check_values,
     fit_many,
@@ -30,8 +28,6 @@ from sim.exposure_response.logistic_profile import Interval, Profiled, Top, prof
 from sim.exposure_response.logistic_search import find_tops
 
 __all__ = [
-    "EXPOSURE_AT_LEAST",
-    "EXPOSURE_AT_MOST",
     "Interval",
     "LogisticFit",
     "ManyFits",
