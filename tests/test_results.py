@@ -40,9 +40,8 @@ def start(*words: str, **keywords) -> subprocess.Popen:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), **keywords.pop("env", {})}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     command = [sys.executable, "-m", "sim", *words]
-    return subprocess.Popen(
-        command, env=environment, preexec_fn=_heed_interruptions, **pipes, **keywords
-    )
+    keywords = {"preexec_fn": _heed_interruptions, **keywords}
+    return subprocess.Popen(command, env=environment, **pipes, **keywords)
 
 
 def _heed_interruptions() -> None:
