@@ -240,9 +240,11 @@ PLAN = np.dtype(
         ("operand", _integer, (MAX_OPERATIONS,)),
         # screening: upper bounds of a cycle's hazard, see model/screen.py
         ("screen_low", _real, (MAX_KINDS, SCREEN_BINS)),
+        ("screen_start", _real, (MAX_KINDS, SCREEN_BINS)),
         ("screen_rise", _real, (MAX_KINDS, SCREEN_BINS)),
         ("screen_low_weight", _real, (CYCLE_SLOTS + 4,)),
         ("screen_rise_weight", _real, (CYCLE_SLOTS + 4,)),
+        ("first_rise", _integer),  # the first cycle in which the dose can rise
         ("exit_threshold", _integer, (MAX_EXITS, EXIT_DAYS)),  # by days; VARIABLE if by more
         ("has_variable_exit", _integer),
         # bit c: without an event some rule may act

@@ -78,32 +78,41 @@ def _fill_weights(plan):
 
 
 @njit
+def _highest_course_hazard(plan, kind, bin_number, level):
+    """Return the highest course hazard of a clearance bin at a level."""
+    if not plan.has_slope[kind]:
+        return plan.constant_hazard[kind]
+    if plan.slope[kind] <= 0.0:
+        return course_hazard_at(plan, kind, 0.0)
+    auc = _bin_auc(plan, bin_number, level)
+    return max(course_hazard_at(plan, kind, auc), plan.background_hazard[kind])
+
+
+@njit
+def _lowest_course_hazard(plan, kind, bin_number):
+    """Return what of a bin's highest hazard no clock starts anew."""
+    low = _highest_course_hazard(plan, kind, bin_number, 0)
+    if plan.clock == RESET:
+        if not plan.has_slope[kind]:
+            low = low * (1.0 - plan.drug_share[kind])
+        elif plan.slope[kind] > 0.0:
+            low = plan.background_hazard[kind]
+    return low
+
+
+@njit
 def _fill_kind(plan, kind, top_level):
     scale = plan.setting_multiplier[kind] * SLACK
-    background = plan.background_hazard[kind]
     highest = with_frailty(plan, np.inf)
     for bin_number in range(SCREEN_BINS):
-        if not plan.has_slope[kind]:
-            low = plan.constant_hazard[kind]
-            top = low
-            if plan.clock == RESET:
-                low = low * (1.0 - plan.drug_share[kind])
-        elif plan.slope[kind] <= 0.0:
-            low = course_hazard_at(plan, kind, 0.0)
-            top = low
-        else:
-            top = max(
-                course_hazard_at(plan, kind, _bin_auc(plan, bin_number, top_level)), background
-            )
-            low = background
-            if plan.clock != RESET:
-                lowest = course_hazard_at(plan, kind, _bin_auc(plan, bin_number, 0))
-                low = min(max(lowest, background), top)
+        low = _lowest_course_hazard(plan, kind, bin_number)
+        start = _highest_course_hazard(plan, kind, bin_number, plan.start_level)
+        top = _highest_course_hazard(plan, kind, bin_number, top_level)
         plan.screen_low[kind, bin_number] = scale * low
         # Where frailty cuts the hazard (risk.py) a difference may vanish that other patients of
         # the bin have; the top alone bounds it.
-        rise = top - low if top < highest else top
-        plan.screen_rise[kind, bin_number] = scale * rise
+        plan.screen_start[kind, bin_number] = scale * (start - low if start < highest else start)
+        plan.screen_rise[kind, bin_number] = scale * (top - low if top < highest else top)
 
 
 @njit
@@ -111,15 +120,16 @@ def fill_bounds(plans):
     """Fill the bounds of a plan."""
     plan = plans[0]
     _fill_weights(plan)
+    plan.first_rise = _first_rise(plan)
     top_level = plan.n_levels - 1
-    if _first_rise(plan) > plan.max_cycles:
+    if plan.first_rise > plan.max_cycles:
         top_level = plan.start_level
     for kind in range(plan.n_kinds):
         _fill_kind(plan, kind, top_level)
 
 
 @njit
-def _screen_kind(plan, kind, first, bins, frailty, low, rise, masks):
+def _screen_kind(plan, kind, first, bins, frailty, columns, masks):
     """Mark the candidate cycles of one kind for a block of consecutive patients."""
     n = bins.shape[0]
     stream = plan.kind_stream[kind]
@@ -127,17 +137,23 @@ def _screen_kind(plan, kind, first, bins, frailty, low, rise, masks):
     high = PATIENT_HIGH * (first >> 32)
     start = first & LOW_32
     mask = masks[kind]
+    low = columns[0]
     for i in range(n):
         scale = frailty[i] * SLACK * TWO_32
         low[i] = plan.screen_low[kind, bins[i]] * scale
-        rise[i] = plan.screen_rise[kind, bins[i]] * scale
+        columns[1, i] = plan.screen_start[kind, bins[i]] * scale
+        columns[2, i] = plan.screen_rise[kind, bins[i]] * scale
         mask[i] = 0
     for block in range((plan.max_cycles + 3) // 4):
         cycle = 4 * block + 1
-        l0, r0 = plan.screen_low_weight[cycle], plan.screen_rise_weight[cycle]
-        l1, r1 = plan.screen_low_weight[cycle + 1], plan.screen_rise_weight[cycle + 1]
-        l2, r2 = plan.screen_low_weight[cycle + 2], plan.screen_rise_weight[cycle + 2]
-        l3, r3 = plan.screen_low_weight[cycle + 3], plan.screen_rise_weight[cycle + 3]
+        # Before the first cycle that may raise the dose nobody is above the starting level.
+        weight, rise = plan.screen_rise_weight, columns[2]
+        if cycle + 3 < plan.first_rise:
+            weight, rise = plan.screen_low_weight, columns[1]
+        l0, r0 = plan.screen_low_weight[cycle], weight[cycle]
+        l1, r1 = plan.screen_low_weight[cycle + 1], weight[cycle + 1]
+        l2, r2 = plan.screen_low_weight[cycle + 2], weight[cycle + 2]
+        l3, r3 = plan.screen_low_weight[cycle + 3], weight[cycle + 3]
         for i in range(n):
             w0, w1, w2, w3 = philox_rounds(start + i, block + high, stream, draw, k0, k1)
             hits = (
@@ -171,6 +187,30 @@ def _screen_exit(plan, number, first, mask):
 
 
 @njit
+def _drop_beyond_exit(plan, masks, exits, kept):
+    """Drop every mark beyond the first cycle whose exit draw ends treatment.
+
+    Such a draw ends treatment also where a delay makes the cycle longer: the hazard of more
+    days is higher. Only where hazards vary with more than the days it need not.
+    """
+    n = kept.shape[0]
+    for i in range(n):
+        kept[i] = 0
+    for number in range(plan.n_exits):
+        for i in range(n):
+            kept[i] |= exits[number, i]
+    for i in range(n):
+        # All bits up to the lowest that is set, and all where none is.
+        kept[i] ^= kept[i] - 1
+    for number in range(plan.n_exits):
+        for i in range(n):
+            exits[number, i] &= kept[i]
+    for kind in range(plan.n_kinds):
+        for i in range(n):
+            masks[kind, i] &= kept[i]
+
+
+@njit
 def screen_block(plan, first, uniforms, frailty, masks, exits):
     """Mark the candidate cycles of a block of consecutive patients, as bits.
 
@@ -179,11 +219,12 @@ def screen_block(plan, first, uniforms, frailty, masks, exits):
     """
     n = uniforms.shape[0]
     bins = np.empty(n, np.int64)
-    low = np.empty(n, np.float64)
-    rise = np.empty(n, np.float64)
+    columns = np.empty((3, n), np.float64)
     for i in range(n):
         bins[i] = int(uniforms[i] * SCREEN_BINS)
     for kind in range(plan.n_kinds):
-        _screen_kind(plan, kind, first, bins, frailty, low, rise, masks)
+        _screen_kind(plan, kind, first, bins, frailty, columns, masks)
     for number in range(plan.n_exits):
         _screen_exit(plan, number, first, exits[number])
+    if not plan.has_variable_exit:
+        _drop_beyond_exit(plan, masks, exits, bins)
