@@ -1,0 +1,74 @@
+"""Benchmark model M: the exact recursion against published values, every program against it.
+
+Small numbers of patients and no clock: what the programs count, not how fast.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from benchmarks import model_m_numpy, model_m_titrasim
+from benchmarks.model_m import Counts, furthest, root_mean_square, z_scores
+from benchmarks.model_m_exact import ORIGINAL, solve
+
+PATIENTS = 100_000
+LIMIT = 4.5
+# M as it was first written down, from another recursion; mean RDI from 2e8 simulated patients.
+PUBLISHED = {
+    "escalated": (0.75634, 5e-6),
+    "progression": (0.49656, 5e-6),
+    "adverse_event": (0.14599, 5e-6),
+    "completed": (0.35745, 5e-6),
+    "mg": (174.709, 5e-4),
+    "days": (466.79, 5e-3),
+    "cycles": (16.5521, 5e-5),
+    "rdi": (1.12791, 3e-5),
+}
+PUBLISHED_EVER = [0.1953, 0.3282, 0.1247, 0.3003, 0.2834]
+PROGRAMS: dict[str, Callable[[int, int], Counts]] = {
+    "kernel": model_m_titrasim.simulate,
+    "NumPy": model_m_numpy.simulate,
+}
+
+
+def test_the_recursion_gives_the_published_values_of_the_original() -> None:
+    exact = solve(ORIGINAL, nodes=12, most_weeks=10)
+    for name, (value, half_a_digit) in PUBLISHED.items():
+        assert abs(float(exact[name]) - value) <= half_a_digit * 1.5, name
+    assert np.allclose(exact["first_event"][:, -1], PUBLISHED_EVER, rtol=0, atol=6e-5)
+
+
+def test_the_restatement_stays_near_the_original() -> None:
+    restated, original = solve(), solve(ORIGINAL, nodes=12, most_weeks=10)
+    for name in PUBLISHED:
+        assert abs(restated[name] / original[name] - 1.0) < 0.006, name
+
+
+def test_everyone_leaves_once() -> None:
+    exact = solve()
+    left = sum(float(exact[name]) for name in ("progression", "adverse_event", "completed"))
+    assert abs(left - 1.0) < 1e-7
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_a_program_agrees_with_the_exact_values(name: str) -> None:
+    counts = PROGRAMS[name](PATIENTS, 1)
+    assert counts.patients == PATIENTS
+    assert counts.progression + counts.adverse_event + counts.completed == PATIENTS
+    scores = z_scores(counts)
+    assert abs(furthest(scores)[1]) < LIMIT, furthest(scores)
+    assert 0.2 < root_mean_square(scores) < 2.2
+
+
+def test_the_scores_would_notice_a_wrong_model() -> None:
+    """Counts of the original M at a size at which the readings differ visibly."""
+    n, original = 10_000_000, solve(ORIGINAL, nodes=12, most_weeks=10)
+    counts = Counts(patients=n)
+    for name in ("escalated", "progression", "adverse_event", "completed"):
+        setattr(counts, name, round(float(original[name]) * n))
+    for name in ("mg", "days", "cycles", "rdi"):
+        mean = float(original[name])
+        counts.total[name], counts.square[name] = mean * n, mean * mean * 1.3 * n
+    counts.first = np.diff(np.round(original["first_event"] * n), axis=1, prepend=0.0)
+    assert abs(furthest(z_scores(counts))[1]) > LIMIT
