@@ -3,12 +3,13 @@
 Small numbers of patients and no clock: what the programs count, not how fast.
 """
 
+import platform
 from collections.abc import Callable
 
 import numpy as np
 import pytest
 
-from benchmarks import model_m_numpy, model_m_titrasim
+from benchmarks import model_m_c, model_m_numpy, model_m_titrasim
 from benchmarks.model_m import Counts, furthest, root_mean_square, z_scores
 from benchmarks.model_m_exact import ORIGINAL, solve
 
@@ -29,7 +30,9 @@ PUBLISHED_EVER = [0.1953, 0.3282, 0.1247, 0.3003, 0.2834]
 PROGRAMS: dict[str, Callable[[int, int], Counts]] = {
     "kernel": model_m_titrasim.simulate,
     "NumPy": model_m_numpy.simulate,
+    "C": model_m_c.simulate,
 }
+needs_compiler = pytest.mark.skipif(model_m_c.compiler() is None, reason="no C compiler here")
 
 
 def test_the_recursion_gives_the_published_values_of_the_original() -> None:
@@ -51,7 +54,9 @@ def test_everyone_leaves_once() -> None:
     assert abs(left - 1.0) < 1e-7
 
 
-@pytest.mark.parametrize("name", PROGRAMS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[needs_compiler] * (name == "C")) for name in PROGRAMS]
+)
 def test_a_program_agrees_with_the_exact_values(name: str) -> None:
     counts = PROGRAMS[name](PATIENTS, 1)
     assert counts.patients == PATIENTS
@@ -59,6 +64,33 @@ def test_a_program_agrees_with_the_exact_values(name: str) -> None:
     scores = z_scores(counts)
     assert abs(furthest(scores)[1]) < LIMIT, furthest(scores)
     assert 0.2 < root_mean_square(scores) < 2.2
+
+
+@needs_compiler
+@pytest.mark.parametrize("threads", [1, 3])
+def test_c_counts_what_the_kernel_counts(threads: int) -> None:
+    """The same addresses, so the same patients, in blocks of its own and for any seed."""
+    patients, seed = 30_011, 2**40 + 7
+    by_hand = model_m_c.simulate(patients, seed, threads)
+    ours = model_m_titrasim.simulate(patients, seed)
+    for name in ("escalated", "progression", "adverse_event", "completed"):
+        assert getattr(by_hand, name) == getattr(ours, name), name
+    for name, total in ours.total.items():
+        assert by_hand.total[name] == pytest.approx(total, rel=1e-12), name
+        assert by_hand.square[name] == pytest.approx(ours.square[name], rel=1e-9), name
+    assert np.array_equal(by_hand.first, ours.first)
+
+
+@needs_compiler
+def test_c_without_wide_vectors_counts_the_same() -> None:
+    narrow = model_m_c.compiled(("-O2", "-march=x86-64", "-shared", "-fPIC"))
+    if platform.machine() not in ("x86_64", "AMD64"):
+        pytest.skip("flags of another processor")
+    wide = model_m_c.compiled()
+    assert narrow is not None and wide is not None
+    ours, others = (model_m_c.run(library, 0, 20_000, 3) for library in (wide, narrow))
+    assert np.array_equal(ours[0], others[0])
+    assert np.allclose(ours[1], others[1], rtol=1e-9, atol=0)
 
 
 def test_the_scores_would_notice_a_wrong_model() -> None:

@@ -1,0 +1,523 @@
+/* Benchmark model M by hand, in vector C: how fast the same work can be on this machine.
+
+The same restatement as model-m.toml, with the same addresses of random numbers
+(docs/randomness.md), so that its counts equal the program's patient for patient. Patients stand
+in columns; four cycles at a time, which one Philox block of each stream serves:
+  1. scan: the six words of each patient and cycle against upper bounds, 8 patients a vector
+  2. the few events in columns of their own: onset, consequence, stop, exact threshold
+  3. replay, one patient after the other, of those with an event or an exit
+  4. leavers are compacted away
+Vectors are gcc's; where the compiler has AVX-512 or AVX2, three operations are told in them.
+*/
+#include <math.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
+enum { BLOCK = 8192, PAD = 32, KINDS = 5, CYCLES = 26, GROUP = 4, EXIT = 5, DEGREE = 8 };
+enum { MOST_EVENTS = BLOCK * GROUP * KINDS + PAD };
+enum { FIRSTS = 8, COUNTS = FIRSTS + KINDS * CYCLES };
+static const uint32_t KIND_STREAM[8] = {2783882719u, 3105920657u, 1683862604u, 2830576974u, 1067683542u};
+static const uint32_t COURSE_STREAM[8] = {379435268u, 553582291u, 1978826065u, 2264638771u, 1889736311u};
+static const uint32_t CHOICE_STREAM[8] = {1974381858u, 4163259042u, 223483692u, 4126479548u, 1817010143u};
+static const uint32_t CL_F_STREAM = 4142280608u, EXIT_STREAM = 3928018562u;
+static const uint32_t STOP_STREAM[2] = {3490912551u, 2832465761u};
+static const uint32_t ONSET[2] = {1431655765u, 2863311531u};
+static const uint32_t CHOICE[3] = {2576980378u, 3113851290u, 3650722202u};
+static const uint32_t STOP = 429496730u;
+static const uint32_t PROGRESSION[3] = {128849019u, 160452704u, 191816646u}; /* 28, 35, 42 days */
+static const double LEVEL_MG[4] = {1.5, 2.3, 3.0, 4.0};
+static const int32_t LEVEL_UG[4] = {1500, 2300, 3000, 4000};
+static const uint32_t EVENT_BITS = 0x1f | 0x1f << 6 | 0x1f << 12 | 0x1f << 18;
+static const uint32_t EXIT_BITS = 1 << 5 | 1 << 11 | 1 << 17 | 1 << 23;
+
+typedef uint64_t v8 __attribute__((vector_size(64)));
+typedef uint32_t h8 __attribute__((vector_size(32)));
+typedef uint32_t h8u __attribute__((vector_size(32), aligned(4)));
+typedef struct { double intercept[KINDS], slope[KINDS]; float bound[2][KINDS][DEGREE + 1]; } Risk;
+
+typedef struct {
+    uint32_t slot[BLOCK + PAD], bound[6][BLOCK + PAD]; /* those still on treatment, compacted */
+    uint8_t dead[BLOCK + PAD];
+    /* by slot; `given_ug` without the doses since cycle `since` */
+    double auc_per_mg[BLOCK + PAD], z[BLOCK + PAD];
+    uint32_t events_of[BLOCK];
+    int32_t given_ug[BLOCK];
+    uint8_t level[BLOCK], since[BLOCK], barred[BLOCK], weeks[BLOCK], late_cycle[BLOCK], late_weeks[BLOCK];
+    /* patients with a hit in this group: those with one event alone first, then the others */
+    uint32_t where[BLOCK + PAD], hits[BLOCK + PAD], many_at[BLOCK + PAD], many_hits[BLOCK + PAD];
+    uint32_t event_at[MOST_EVENTS], event_slot[MOST_EVENTS], event_kind[MOST_EVENTS], event_cycle[MOST_EVENTS];
+    uint32_t word[MOST_EVENTS], code[MOST_EVENTS];
+    uint32_t leaver[BLOCK + PAD], leaver_cycle[BLOCK + PAD], leaver_cause[BLOCK + PAD];
+    double limit[MOST_EVENTS];
+} Work;
+
+static inline v8 wide(const uint32_t *p) { return __builtin_convertvector(*(const h8u *)p, v8); }
+static inline void narrow(uint32_t *p, v8 x) { *(h8u *)p = __builtin_convertvector(x, h8); }
+
+static inline v8 multiply(v8 a, uint64_t by)
+{ /* products of the lower halves */
+#if defined(__AVX512F__)
+    return (v8)_mm512_mul_epu32((__m512i)a, _mm512_set1_epi64((long long)by));
+#elif defined(__AVX2__)
+    __m256i half[2], m = _mm256_set1_epi64x((long long)by);
+    memcpy(half, &a, 64);
+    half[0] = _mm256_mul_epu32(half[0], m);
+    half[1] = _mm256_mul_epu32(half[1], m);
+    memcpy(&a, half, 64);
+    return a;
+#else
+    return (a & 0xffffffffu) * by;
+#endif
+}
+
+/* Philox4x32-10; the upper halves of the words may hold anything. */
+static inline __attribute__((always_inline)) void philox(v8 c[4], uint64_t seed)
+{
+    uint32_t k0 = (uint32_t)seed, k1 = (uint32_t)(seed >> 32);
+#pragma GCC unroll 10
+    for (int round = 0; round < 10; round++) {
+        v8 p0 = multiply(c[0], 0xD2511F53u), p1 = multiply(c[2], 0xCD9E8D57u);
+        c[0] = (p1 >> 32) ^ c[1] ^ (uint64_t)k0;
+        c[2] = (p0 >> 32) ^ c[3] ^ (uint64_t)k1;
+        c[1] = p1;
+        c[3] = p0;
+        k0 += 0x9E3779B9u;
+        k1 += 0xBB67AE85u;
+    }
+}
+
+static uint32_t word_of(uint64_t patient, uint32_t stream, uint32_t block, int place, uint64_t seed)
+{
+    uint32_t c[4] = {(uint32_t)patient, block + 65536u * (uint32_t)(patient >> 32), stream, 0};
+    uint32_t k0 = (uint32_t)seed, k1 = (uint32_t)(seed >> 32);
+    for (int round = 0; round < 10; round++) {
+        uint64_t p0 = 0xD2511F53ull * c[0], p1 = 0xCD9E8D57ull * c[2];
+        c[0] = (uint32_t)(p1 >> 32) ^ c[1] ^ k0;
+        c[2] = (uint32_t)(p0 >> 32) ^ c[3] ^ k1;
+        c[1] = (uint32_t)p1;
+        c[3] = (uint32_t)p0;
+        k0 += 0x9E3779B9u;
+        k1 += 0xBB67AE85u;
+    }
+    return c[place];
+}
+
+static inline v8 is_below(v8 word, uint64_t border) { return (v8)((word & 0xffffffffu) < border); }
+
+static inline v8 hit_bits(v8 hits, v8 word, v8 bound, uint32_t bit)
+{
+#if defined(__AVX512F__)
+    __mmask16 below = _mm512_cmplt_epu32_mask((__m512i)word, (__m512i)bound);
+    return (v8)_mm512_mask_or_epi32((__m512i)hits, below, (__m512i)hits, _mm512_set1_epi32((int)bit));
+#else
+    return hits | ((v8)((word & 0xffffffffu) < bound) & bit);
+#endif
+}
+
+/* Normal quantile, Wichura's AS 241 (PPND16), both pieces for everyone and then a choice. */
+static const double A[8] = {2.5090809287301226727e3, 3.3430575583588128105e4, 6.7265770927008700853e4, 4.5921953931549871457e4, 1.3731693765509461125e4, 1.9715909503065514427e3, 1.3314166789178437745e2, 3.3871328727963666080e0};
+static const double B[8] = {5.2264952788528545610e3, 2.8729085735721942674e4, 3.9307895800092710610e4, 2.1213794301586595867e4, 5.3941960214247511077e3, 6.8718700749205790830e2, 4.2313330701600911252e1, 1.0};
+static const double C[8] = {7.74545014278341407640e-4, 2.27238449892691845833e-2, 2.41780725177450611770e-1, 1.27045825245236838258e0, 3.64784832476320460504e0, 5.76949722146069140550e0, 4.63033784615654529590e0, 1.42343711074968357734e0};
+static const double D[8] = {1.05075007164441684324e-9, 5.47593808499534494600e-4, 1.51986665636164571966e-2, 1.48103976427480074590e-1, 6.89767334985100004550e-1, 1.67638483018380384940e0, 2.05319162663775882187e0, 1.0};
+static const double E[8] = {2.01033439929228813265e-7, 2.71155556874348757815e-5, 1.24266094738807843860e-3, 2.65321895265761230930e-2, 2.96560571828504891230e-1, 1.78482653991729133580e0, 5.46378491116411436990e0, 6.65790464350110377720e0};
+static const double F[8] = {2.04426310338993978564e-15, 1.42151175831644588870e-7, 1.84631831751005468180e-5, 7.86869131145613259100e-4, 1.48753612908506148525e-2, 1.36929880922735805310e-1, 5.99832206555887937690e-1, 1.0};
+
+static inline double quotient(const double *top, const double *low, double r)
+{
+    double t = top[0], l = low[0];
+    for (int i = 1; i < 8; i++) {
+        t = t * r + top[i];
+        l = l * r + low[i];
+    }
+    return t / l;
+}
+
+static void fill_normals(Work *w, int n, uint64_t first, uint64_t seed)
+{
+    double q[BLOCK + PAD], far = 0.0;
+    for (int i = 0; i < n; i += 8) {
+        v8 c[4] = {wide(w->slot + i) + first, (v8){0} + 65536u * (first >> 32), (v8){0} + CL_F_STREAM, (v8){0}};
+        philox(c, seed);
+        v8 high = (c[0] & 0xffffffffu) << 20, low = (c[1] & 0xffffffffu) >> 12;
+        for (int lane = 0; lane < 8; lane++)
+            q[i + lane] = ((double)(int64_t)(high + low)[lane] + 0.5) * 2.220446049250313e-16 - 0.5;
+    }
+    for (int i = 0; i < n; i++) {
+        double centre = q[i] * quotient(A, B, 0.180625 - q[i] * q[i]);
+        double r = sqrt(-log(0.5 - fabs(q[i])));
+        double tail = copysign(quotient(C, D, r - 1.6), q[i]);
+        far = fmax(far, r);
+        w->z[i] = fabs(q[i]) <= 0.425 ? centre : tail;
+    }
+    for (int i = 0; far > 5.0 && i < n; i++) {
+        double r = sqrt(-log(0.5 - fabs(q[i])));
+        if (r > 5.0) w->z[i] = copysign(quotient(E, F, r - 5.0), q[i]);
+    }
+    for (int i = 0; i < n; i++) w->auc_per_mg[i] = 3000.0 / (28.0 * 3.1) * exp(-0.44 * w->z[i]);
+}
+
+/* Upper bounds of the thresholds: a polynomial in z / 4, everything beyond |z| = 4. */
+static void fill_bounds(uint32_t *bound, const float *x, const float *coefficient, int n)
+{
+    for (int i = 0; i < n; i++) {
+        float p = coefficient[DEGREE];
+        for (int d = DEGREE - 1; d >= 0; d--) p = p * x[i] + coefficient[d];
+        p = fabsf(x[i]) <= 1.0f ? p : 1.0f;
+        bound[i] = (uint32_t)fminf(p * 4294967296.0f, 4294967040.0f);
+    }
+}
+
+static inline double exact_limit(double x) /* word < limit is an event; x is the logit */
+{
+    return (1.0 - exp(log(1.0 + exp(x)) * (-1.0 / 12.0))) * 4294967296.0 - 0.5;
+}
+
+static int scan(Work *w, int n, uint64_t first, uint32_t group, uint64_t seed)
+{
+    int found = 0;
+    for (int i = 0; i < n; i += 8) {
+        v8 patient = wide(w->slot + i) + first, hits = {0};
+        v8 block = (v8){0} + (group + 65536u * (first >> 32));
+#pragma GCC unroll 6
+        for (int s = 0; s < 6; s++) {
+            uint32_t stream = s == EXIT ? EXIT_STREAM : KIND_STREAM[s];
+            v8 c[4] = {patient, block, (v8){0} + stream, (v8){0}}, bound = wide(w->bound[s] + i);
+            philox(c, seed);
+            for (int j = 0; j < GROUP; j++) hits = hit_bits(hits, c[j], bound, 1u << (6 * j + s));
+        }
+#if defined(__AVX512VL__)
+        __mmask8 any = _mm512_test_epi64_mask((__m512i)hits, (__m512i)hits);
+        __m256i place = _mm256_add_epi32(_mm256_set1_epi32(i), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+        _mm256_storeu_si256((__m256i *)(w->where + found), _mm256_maskz_compress_epi32(any, place));
+        _mm256_storeu_si256((__m256i *)(w->hits + found), _mm256_maskz_compress_epi32(any, _mm512_cvtepi64_epi32((__m512i)hits)));
+        found += __builtin_popcount(any);
+#else
+        for (int lane = 0; lane < 8; lane++) {
+            w->where[found] = (uint32_t)(i + lane);
+            w->hits[found] = (uint32_t)hits[lane];
+            found += hits[lane] != 0;
+        }
+#endif
+    }
+    return found;
+}
+
+static inline void put_event(Work *w, int n, uint32_t at, uint32_t place)
+{
+    uint32_t cycle = (place * 43) >> 8; /* / 6 */
+    w->event_at[n] = at;
+    w->event_slot[n] = w->slot[at];
+    w->event_cycle[n] = cycle;
+    w->event_kind[n] = place - 6 * cycle;
+}
+
+/* Sort the hits: an exit alone leaves at once; one event alone; more than that. */
+static void sort_hits(Work *w, int found, int group, int *singles, int *manies, int *events, int *leavers)
+{
+    int single = 0, many = 0, gone = 0;
+    uint32_t valid = GROUP * group + GROUP > CYCLES ? 0xfff : 0xffffff;
+    for (int a = 0; a < found; a++) {
+        uint32_t at = w->where[a], bits = w->hits[a] & valid, exits = bits & EXIT_BITS, exit = exits & -exits;
+        int sure = w->bound[EXIT][at] == PROGRESSION[0];
+        bits &= sure ? 2 * exit - 1 : ~0u; /* nothing after an exit */
+        int one = sure & (__builtin_popcount(bits) == 1), leaves = one & (exit != 0);
+        put_event(w, single, at, (uint32_t)__builtin_ctz(bits | 1u << 31));
+        w->leaver[gone] = w->event_slot[single];
+        w->leaver_cycle[gone] = GROUP * (uint32_t)group + 1 + w->event_cycle[single];
+        w->leaver_cause[gone] = 0;
+        w->dead[at] = (uint8_t)leaves;
+        w->many_at[many] = at;
+        w->many_hits[many] = bits;
+        single += one & !leaves;
+        gone += leaves;
+        many += !one & (bits != 0);
+    }
+    int n = single;
+    for (int a = 0; a < many; a++)
+        for (uint32_t bits = w->many_hits[a] & EVENT_BITS; bits; bits &= bits - 1)
+            put_event(w, n++, w->many_at[a], (uint32_t)__builtin_ctz(bits));
+    memset(w->event_slot + n, 0, 32);
+    memset(w->event_kind + n, 0, 32);
+    memset(w->event_cycle + n, 0, 32);
+    *singles = single;
+    *manies = many;
+    *events = n;
+    *leavers = gone;
+}
+
+static inline v8 either(v8 yes, v8 a, v8 b) { return (a & yes) | (b & ~yes); }
+
+static inline v8 chosen(const v8 c[4], v8 place)
+{
+    v8 odd = -(place & 1), late = -(place >> 1);
+    return either(late, either(odd, c[3], c[2]), either(odd, c[1], c[0])) & 0xffffffffu;
+}
+
+/* Words of the events of a group: the event's own, its day, its consequence, the cycle's stop,
+   and whether the exit of the next cycle would happen if it is 7 or 14 days late. */
+static void draw_events(Work *w, int n, uint64_t first, uint32_t group, uint64_t seed, const Risk *risk)
+{
+    const v8 kinds = wide(KIND_STREAM), courses = wide(COURSE_STREAM), choices = wide(CHOICE_STREAM), none = {0};
+    const uint64_t high = 65536u * (first >> 32);
+    for (int e = 0; e < n; e += 8) {
+        v8 patient = wide(w->event_slot + e) + first, kind = wide(w->event_kind + e), j = wide(w->event_cycle + e);
+        v8 own[4] = {patient, none + (group + high), __builtin_shuffle(kinds, kind), none};
+        v8 course[4] = {patient, j + (4 * group + high), __builtin_shuffle(courses, kind), none};
+        v8 choice[4] = {patient, none + (group + high), __builtin_shuffle(choices, kind), none};
+        /* asked on the planned day 1 of the next cycle; after the last on day 29 of it */
+        v8 next = (j + 1) & 3, asked = ((j + 1) >> 2) + (group + high);
+        if (group == 6) {
+            next = none + 1;
+            asked = none + (6 + high) + j * (32 * 28);
+        }
+        v8 stop[4] = {patient, asked, none + STOP_STREAM[0], none};
+        v8 exit[4] = {patient, none + (group + high), none + EXIT_STREAM, none};
+        philox(own, seed);
+        philox(course, seed);
+        philox(choice, seed);
+        philox(stop, seed);
+        philox(exit, seed);
+        narrow(w->word + e, chosen(own, j));
+        v8 what = chosen(choice, j), day = 2 + is_below(course[0], ONSET[0]) + is_below(course[0], ONSET[1]);
+        v8 consequence = is_below(what, CHOICE[2]) & (3 + is_below(what, CHOICE[0]) + is_below(what, CHOICE[1]));
+        v8 stops = is_below(chosen(stop, next), STOP) & 16, after = chosen(exit, (j + 1) & 3);
+        v8 leaves = ((is_below(after, PROGRESSION[1]) & 32) | (is_below(after, PROGRESSION[2]) & 64)) & (v8)(j < 3);
+        narrow(w->code + e, day | consequence << 2 | stops | leaves);
+    }
+    for (int e = 0; e < n; e++) {
+        uint32_t slot = w->event_slot[e], kind = w->event_kind[e];
+        w->limit[e] = risk->intercept[kind] + risk->slope[kind] * w->auc_per_mg[slot] * LEVEL_MG[w->level[slot]];
+    }
+    for (int e = 0; e < n; e++) w->limit[e] = exact_limit(w->limit[e]);
+}
+
+static void count_leavers(Work *w, int leavers, int64_t *counts, double *squares)
+{
+    int64_t by_cause[3] = {0}, total[4] = {0};
+    double square[4] = {0};
+    for (int i = 0; i < leavers; i++) {
+        uint32_t slot = w->leaver[i], cause = w->leaver_cause[i];
+        int64_t cycle = w->leaver_cycle[i], days = 28 * cycle + 7 * w->weeks[slot] + (cause == 1);
+        int64_t given = w->given_ug[slot] + 3 * LEVEL_UG[w->level[slot]] * (cycle - w->since[slot]);
+        int64_t rdi = (int64_t)((double)given / (9000.0 * ((double)days / 28.0)) * 65536.0 + 0.5);
+        int64_t value[4] = {given, days, cycle, rdi};
+        by_cause[cause]++;
+        for (int v = 0; v < 4; v++) {
+            total[v] += value[v];
+            square[v] += (double)value[v] * (double)value[v];
+        }
+    }
+    for (int cause = 0; cause < 3; cause++) counts[1 + cause] += by_cause[cause];
+    for (int v = 0; v < 4; v++) {
+        counts[4 + v] += total[v];
+        squares[v] += square[v];
+    }
+}
+
+static inline void put_leaver(Work *w, int n, uint32_t slot, uint32_t cycle, uint32_t cause)
+{
+    w->leaver[n] = slot;
+    w->leaver_cycle[n] = cycle;
+    w->leaver_cause[n] = cause;
+}
+
+/* Patients with one event alone in these cycles and no exit: no branch depends on a draw. */
+static int settle_singles(Work *w, int singles, int group, int gone, int64_t *counts)
+{
+    for (int e = 0; e < singles; e++) {
+        uint32_t s = w->event_slot[e], at = w->event_at[e], kind = w->event_kind[e], code = w->code[e];
+        uint32_t cycle = GROUP * (uint32_t)group + 1 + w->event_cycle[e], level = w->level[s];
+        uint32_t is = (double)w->word[e] < w->limit[e], before = w->events_of[s] >> (5 * kind) & 31;
+        uint32_t act = is ? code >> 2 & 3 : 0, held = act == 1, stop = is & code >> 4;
+        uint32_t on = is & !(stop & 1) & (cycle < CYCLES), delay = on & (act > 1) ? act - 1 : 0;
+        uint32_t even = on & before, down = even & (level > 0), since = w->since[s];
+        uint32_t exit = (code >> 4 & delay * 2 & 6) != 0, out = (stop & 1) | exit;
+        uint32_t watched = on & (cycle - 3 < 2) & ((kind > 1) | held | (delay == 2));
+        counts[FIRSTS + CYCLES * kind + cycle - 1] += is & (before == 0);
+        w->events_of[s] += is << (5 * kind);
+        w->given_ug[s] += (int32_t)((down ? 3 * (cycle - since) : 0) - (held ? 2 - (code & 3) : 0)) * LEVEL_UG[level];
+        w->since[s] = (uint8_t)(down ? cycle : since);
+        w->level[s] = (uint8_t)(level - down);
+        w->barred[s] |= (uint8_t)((even & 1) | watched);
+        w->weeks[s] += (uint8_t)delay;
+        w->late_cycle[s] = (uint8_t)(delay ? cycle + 1 : 0);
+        w->late_weeks[s] = (uint8_t)delay;
+        w->bound[EXIT][at] = PROGRESSION[w->event_cycle[e] == GROUP - 1 ? delay : 0];
+        w->dead[at] = (uint8_t)out;
+        put_leaver(w, gone, s, cycle + exit, !exit);
+        gone += (int)out;
+    }
+    return gone;
+}
+
+static inline int stops_at_end(uint64_t patient, uint32_t rule, int cycle, uint32_t weeks, uint64_t seed)
+{ /* asked on the planned day 1 of the next cycle; after the last, on day 29 of it */
+    if (cycle < CYCLES) return word_of(patient, STOP_STREAM[rule], cycle >> 2, cycle & 3, seed) < STOP;
+    return word_of(patient, STOP_STREAM[rule], 6 + 32 * (28 + 7 * weeks), 1, seed) < STOP;
+}
+
+/* All others, one after the other. */
+static int replay(Work *w, int manies, int next, uint64_t first, int group, uint64_t seed, const Risk *risk, int leavers, int64_t *counts)
+{
+    for (int a = 0; a < manies; a++) {
+        uint32_t at = w->many_at[a], s = w->slot[at], bits = w->many_hits[a];
+        uint32_t level = w->level[s], start_level = level, exit_bound = w->bound[EXIT][at];
+        int e = next, end = next += __builtin_popcount(bits & EVENT_BITS), gone = 0;
+        for (int j = 0; j < GROUP && !gone; j++, bits >>= 6) {
+            int cycle = GROUP * group + 1 + j;
+            if (cycle > CYCLES) break;
+            uint32_t late = w->late_cycle[s] == cycle ? w->late_weeks[s] : 0;
+            if (!(bits & 63) && !late) continue;
+            uint32_t act[3] = {0, 0, 0}, n = 0, even = 0, kinds = 0, stop = 0, events_of = w->events_of[s];
+            for (; e < end && w->event_cycle[e] == (uint32_t)j; e++) {
+                uint32_t kind = w->event_kind[e], code = w->code[e], day = code & 3;
+                double limit = w->limit[e];
+                if (level != start_level)
+                    limit = exact_limit(risk->intercept[kind] + risk->slope[kind] * w->auc_per_mg[s] * LEVEL_MG[level]);
+                if (!((double)w->word[e] < limit)) continue;
+                uint32_t before = events_of >> (5 * kind) & 31;
+                counts[FIRSTS + CYCLES * kind + cycle - 1] += before == 0;
+                events_of += 1u << (5 * kind);
+                even |= before & 1;
+                kinds |= 1u << kind;
+                stop |= code & 16;
+                n++;
+                act[day] = act[day] ? act[day] : code >> 2 & 3;
+            }
+            w->events_of[s] = events_of;
+            int withheld = 0, held = 0;
+            uint32_t delay = 0;
+            for (int day = 0; day < 3 && !held; day++) {
+                held = act[day] == 1;
+                withheld = held ? 2 - day : 0;
+                if (act[day] > 1 && act[day] - 1 > delay) delay = act[day] - 1;
+            }
+            w->given_ug[s] -= withheld * LEVEL_UG[level];
+            int progresses = bits >> EXIT & 1;
+            if (late || (progresses && exit_bound != PROGRESSION[0]))
+                progresses = word_of(first + s, EXIT_STREAM, group, j, seed) < PROGRESSION[late];
+            if (n > 0 && cycle == CYCLES) stop = stops_at_end(first + s, 0, cycle, late, seed);
+            if (n > 1 && !stop) stop = stops_at_end(first + s, 1, cycle, late, seed);
+            if (progresses || stop) {
+                put_leaver(w, leavers++, s, (uint32_t)cycle, !progresses);
+                gone = 1;
+            } else if (n > 0 && cycle < CYCLES) {
+                if (even && level > 0) {
+                    w->given_ug[s] += 3 * LEVEL_UG[level] * (cycle - w->since[s]);
+                    w->since[s] = (uint8_t)cycle;
+                    w->level[s] = (uint8_t)--level;
+                }
+                int watched = cycle == 3 || cycle == 4;
+                w->barred[s] |= (even != 0) | (watched && (kinds >> 2 || held || delay == 2));
+                w->weeks[s] += (uint8_t)delay;
+                w->late_cycle[s] = (uint8_t)(delay ? cycle + 1 : 0);
+                w->late_weeks[s] = (uint8_t)delay;
+            }
+        }
+        w->dead[at] = (uint8_t)gone;
+        w->bound[EXIT][at] = PROGRESSION[w->late_cycle[s] == GROUP * group + GROUP + 1 ? w->late_weeks[s] : 0];
+    }
+    return leavers;
+}
+
+static int compact(Work *w, int n)
+{
+    int kept = 0;
+    memset(w->dead + n, 1, PAD);
+#if defined(__AVX512BW__) && defined(__AVX512VL__)
+    for (int i = 0; i < n; i += 16) {
+        __m128i dead = _mm_loadu_si128((const __m128i *)(w->dead + i));
+        __mmask16 stays = _mm_testn_epi8_mask(dead, dead);
+        for (int s = -1; s < 6; s++) {
+            uint32_t *column = s < 0 ? w->slot : w->bound[s];
+            _mm512_storeu_si512(column + kept, _mm512_maskz_compress_epi32(stays, _mm512_loadu_si512(column + i)));
+        }
+        kept += __builtin_popcount(stays);
+    }
+#else
+    for (int i = 0; i < n; i++) {
+        w->slot[kept] = w->slot[i];
+        for (int s = 0; s < 6; s++) w->bound[s][kept] = w->bound[s][i];
+        kept += !w->dead[i];
+    }
+#endif
+    memset(w->dead, 0, n);
+    for (int s = 0; s < 6; s++) memset(w->bound[s] + kept, 0, 4 * PAD);
+    return kept;
+}
+
+static void escalate(Work *w, int n, const Risk *risk, int64_t *counts)
+{
+    float x[BLOCK + PAD];
+    uint32_t high[BLOCK + PAD], rises[BLOCK + PAD];
+    for (int i = 0; i < n; i++) {
+        uint32_t s = w->slot[i], free = !w->barred[s];
+        rises[i] = -free;
+        counts[0] += free;
+        x[i] = (float)(w->z[s] * 0.25);
+        w->given_ug[s] += free ? 3 * LEVEL_UG[2] * (4 - w->since[s]) : 0;
+        w->since[s] = free ? 4 : w->since[s];
+        w->level[s] += (uint8_t)free;
+    }
+    for (int k = 0; k < KINDS; k++) {
+        fill_bounds(high, x, risk->bound[1][k], n);
+        for (int i = 0; i < n; i++) w->bound[k][i] = (high[i] & rises[i]) | (w->bound[k][i] & ~rises[i]);
+    }
+}
+
+static void start(Work *w, int n, uint64_t first, uint64_t seed, const Risk *risk)
+{
+    float x[BLOCK + PAD];
+    memset(w, 0, offsetof(Work, where));
+    for (int i = 0; i < n + PAD; i++) w->slot[i] = (uint32_t)i;
+    fill_normals(w, n, first, seed);
+    for (int i = 0; i < n; i++) x[i] = (float)(w->z[i] * 0.25);
+    for (int k = 0; k < KINDS; k++) fill_bounds(w->bound[k], x, risk->bound[0][k], n);
+    for (int i = 0; i < n; i++) w->bound[EXIT][i] = PROGRESSION[0];
+    memset(w->level, 2, n);
+}
+
+/* Simulate consecutive patients; blocks must not cross a multiple of 2^32.
+   counts: escalated, progression, adverse event, completed, ug, days, cycles, rdi in 1/65536,
+   then first events by kind and cycle. squares: of ug, days, cycles, rdi in 1/65536. */
+void model_m(uint64_t first, int64_t patients, uint64_t seed, const Risk *risk, Work *w, int64_t *counts, double *squares)
+{
+    for (int64_t done = 0; done < patients; done += BLOCK) {
+        int n = patients - done < BLOCK ? (int)(patients - done) : BLOCK;
+        uint64_t at = first + (uint64_t)done;
+        start(w, n, at, seed, risk);
+        for (int group = 0; group * GROUP < CYCLES && n > 0; group++) {
+            int singles, manies, events, leavers, found = scan(w, n, at, (uint32_t)group, seed);
+            sort_hits(w, found, group, &singles, &manies, &events, &leavers);
+            draw_events(w, events, at, (uint32_t)group, seed, risk);
+            leavers = settle_singles(w, singles, group, leavers, counts);
+            leavers = replay(w, manies, singles, at, group, seed, risk, leavers, counts);
+            count_leavers(w, leavers, counts, squares);
+            n = compact(w, n);
+            if (group == 0) escalate(w, n, risk, counts);
+        }
+        for (int i = 0; i < n; i++) put_leaver(w, i, w->slot[i], CYCLES, 2);
+        count_leavers(w, n, counts, squares);
+    }
+}
+
+int64_t work_bytes(void) { return sizeof(Work); }
+
+/* The generator alone: so many Philox blocks of each patient; returns their exclusive or. */
+uint64_t philox_alone(uint64_t first, int64_t patients, int64_t blocks, uint64_t seed)
+{
+    v8 all = {0}, lanes = {0, 1, 2, 3, 4, 5, 6, 7};
+    for (int64_t i = 0; i < patients; i += 8)
+        for (int64_t block = 0; block < blocks; block++) {
+            v8 c[4] = {lanes + (first + (uint64_t)i), (v8){0} + (uint64_t)block, (v8){0} + CL_F_STREAM, (v8){0}};
+            philox(c, seed);
+            all ^= c[0] ^ c[1] ^ c[2] ^ c[3];
+        }
+    uint64_t word = 0;
+    for (int lane = 0; lane < 8; lane++) word ^= all[lane] & 0xffffffffu;
+    return word;
+}
