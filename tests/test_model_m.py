@@ -3,17 +3,19 @@
 Small numbers of patients and no clock: what the programs count, not how fast.
 """
 
+import importlib
 import platform
 from collections.abc import Callable
 
 import numpy as np
 import pytest
 
-from benchmarks import model_m_c, model_m_numpy, model_m_titrasim
+from benchmarks import model_m_c, model_m_numpy, model_m_simpy, model_m_titrasim
 from benchmarks.model_m import Counts, furthest, root_mean_square, z_scores
 from benchmarks.model_m_exact import ORIGINAL, solve
 
 PATIENTS = 100_000
+FEW = 4_000
 LIMIT = 4.5
 # M as it was first written down, from another recursion; mean RDI from 2e8 simulated patients.
 PUBLISHED = {
@@ -33,6 +35,14 @@ PROGRAMS: dict[str, Callable[[int, int], Counts]] = {
     "C": model_m_c.simulate,
 }
 needs_compiler = pytest.mark.skipif(model_m_c.compiler() is None, reason="no C compiler here")
+
+
+def _agrees(counts: Counts, patients: int) -> None:
+    assert counts.patients == patients
+    assert counts.progression + counts.adverse_event + counts.completed == patients
+    scores = z_scores(counts)
+    assert abs(furthest(scores)[1]) < LIMIT, furthest(scores)
+    assert 0.2 < root_mean_square(scores) < 2.2
 
 
 def test_the_recursion_gives_the_published_values_of_the_original() -> None:
@@ -58,12 +68,26 @@ def test_everyone_leaves_once() -> None:
     "name", [pytest.param(name, marks=[needs_compiler] * (name == "C")) for name in PROGRAMS]
 )
 def test_a_program_agrees_with_the_exact_values(name: str) -> None:
-    counts = PROGRAMS[name](PATIENTS, 1)
-    assert counts.patients == PATIENTS
-    assert counts.progression + counts.adverse_event + counts.completed == PATIENTS
-    scores = z_scores(counts)
-    assert abs(furthest(scores)[1]) < LIMIT, furthest(scores)
-    assert 0.2 < root_mean_square(scores) < 2.2
+    _agrees(PROGRAMS[name](PATIENTS, 1), PATIENTS)
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_simpy_agrees_with_the_exact_values(together: bool) -> None:
+    _agrees(model_m_simpy.simulate(FEW, 1, together), FEW)
+
+
+def test_the_events_engine_counts_what_the_kernel_counts() -> None:
+    told = model_m_titrasim.simulate(500, 1, engine="events")
+    ours = model_m_titrasim.simulate(500, 1)
+    assert np.array_equal(told.first, ours.first)
+    assert (told.total, told.square) == (ours.total, ours.square)
+
+
+@pytest.mark.parametrize("package", ["jax", "starsim"])
+def test_an_optional_program_agrees_with_the_exact_values(package: str) -> None:
+    pytest.importorskip(package)
+    module = importlib.import_module(f"benchmarks.model_m_{package}")
+    _agrees(module.simulate(PATIENTS, 1), PATIENTS)
 
 
 @needs_compiler
