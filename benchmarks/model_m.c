@@ -13,6 +13,7 @@ Vectors are gcc's; where the compiler has AVX-512 or AVX2, three operations are 
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <time.h>
 #if defined(__AVX2__)
 #include <immintrin.h>
 #endif
@@ -481,27 +482,49 @@ static void start(Work *w, int n, uint64_t first, uint64_t seed, const Risk *ris
     memset(w->level, 2, n);
 }
 
+enum { SETUP, SCAN, SORT, DRAW, SINGLES, MANIES, LEAVERS, COMPACT, PHASES };
+
+static double lap(double *seconds, int phase, double since)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    double time = (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+    seconds[phase] += time - since;
+    return time;
+}
+
 /* Simulate consecutive patients; blocks must not cross a multiple of 2^32.
    counts: escalated, progression, adverse event, completed, ug, days, cycles, rdi in 1/65536,
-   then first events by kind and cycle. squares: of ug, days, cycles, rdi in 1/65536. */
-void model_m(uint64_t first, int64_t patients, uint64_t seed, const Risk *risk, Work *w, int64_t *counts, double *squares)
+   then first events by kind and cycle. squares: of ug, days, cycles, rdi in 1/65536.
+   seconds: CPU time by phase. */
+void model_m(uint64_t first, int64_t patients, uint64_t seed, const Risk *risk, Work *w, int64_t *counts, double *squares, double *seconds)
 {
+    double aside[PHASES] = {0}, t = lap(aside, SETUP, 0.0);
     for (int64_t done = 0; done < patients; done += BLOCK) {
         int n = patients - done < BLOCK ? (int)(patients - done) : BLOCK;
         uint64_t at = first + (uint64_t)done;
         start(w, n, at, seed, risk);
+        t = lap(seconds, SETUP, t);
         for (int group = 0; group * GROUP < CYCLES && n > 0; group++) {
             int singles, manies, events, leavers, found = scan(w, n, at, (uint32_t)group, seed);
+            t = lap(seconds, SCAN, t);
             sort_hits(w, found, group, &singles, &manies, &events, &leavers);
+            t = lap(seconds, SORT, t);
             draw_events(w, events, at, (uint32_t)group, seed, risk);
+            t = lap(seconds, DRAW, t);
             leavers = settle_singles(w, singles, group, leavers, counts);
+            t = lap(seconds, SINGLES, t);
             leavers = replay(w, manies, singles, at, group, seed, risk, leavers, counts);
+            t = lap(seconds, MANIES, t);
             count_leavers(w, leavers, counts, squares);
+            t = lap(seconds, LEAVERS, t);
             n = compact(w, n);
             if (group == 0) escalate(w, n, risk, counts);
+            t = lap(seconds, COMPACT, t);
         }
         for (int i = 0; i < n; i++) put_leaver(w, i, w->slot[i], CYCLES, 2);
         count_leavers(w, n, counts, squares);
+        t = lap(seconds, LEAVERS, t);
     }
 }
 

