@@ -4,8 +4,8 @@ The same restatement as model-m.toml, with the same addresses of random numbers
 (docs/randomness.md), so that its counts equal the program's patient for patient. Patients stand
 in columns; four cycles at a time, which one Philox block of each stream serves:
   1. scan: the six words of each patient and cycle against upper bounds, 8 patients a vector
-  2. the few events in columns of their own: onset, consequence, stop, exact threshold
-  3. replay, one patient after the other, of those with an event or an exit
+  2. cycle by cycle, the few events in columns: onset, consequence, stop, exact threshold
+  3. patients with one event in the cycle settled without a branch, the others one by one
   4. leavers are compacted away
 Vectors are gcc's; where the compiler has AVX-512 or AVX2, three operations are told in them.
 */
@@ -19,7 +19,7 @@ Vectors are gcc's; where the compiler has AVX-512 or AVX2, three operations are 
 #endif
 
 enum { BLOCK = 8192, PAD = 32, KINDS = 5, CYCLES = 26, GROUP = 4, EXIT = 5, DEGREE = 8 };
-enum { MOST_EVENTS = BLOCK * GROUP * KINDS + PAD };
+enum { MOST_EVENTS = BLOCK * KINDS + PAD };
 enum { FIRSTS = 8, COUNTS = FIRSTS + KINDS * CYCLES };
 static const uint32_t KIND_STREAM[8] = {2783882719u, 3105920657u, 1683862604u, 2830576974u, 1067683542u};
 static const uint32_t COURSE_STREAM[8] = {379435268u, 553582291u, 1978826065u, 2264638771u, 1889736311u};
@@ -32,28 +32,35 @@ static const uint32_t STOP = 429496730u;
 static const uint32_t PROGRESSION[3] = {128849019u, 160452704u, 191816646u}; /* 28, 35, 42 days */
 static const double LEVEL_MG[4] = {1.5, 2.3, 3.0, 4.0};
 static const int32_t LEVEL_UG[4] = {1500, 2300, 3000, 4000};
-static const uint32_t EVENT_BITS = 0x1f | 0x1f << 6 | 0x1f << 12 | 0x1f << 18;
-static const uint32_t EXIT_BITS = 1 << 5 | 1 << 11 | 1 << 17 | 1 << 23;
 
 typedef uint64_t v8 __attribute__((vector_size(64)));
 typedef uint32_t h8 __attribute__((vector_size(32)));
 typedef uint32_t h8u __attribute__((vector_size(32), aligned(4)));
 typedef struct { double intercept[KINDS], slope[KINDS]; float bound[2][KINDS][DEGREE + 1]; } Risk;
 
+/* `given_ug` is without the doses since cycle `since`; `events_of` counts kinds in 5 bits each */
+typedef struct {
+    uint32_t events_of;
+    int32_t given_ug;
+    uint8_t level, since, barred, weeks, late_cycle, late_weeks, spare[2];
+} Patient;
+
 typedef struct {
     uint32_t slot[BLOCK + PAD], bound[6][BLOCK + PAD]; /* those still on treatment, compacted */
     uint8_t dead[BLOCK + PAD];
-    /* by slot; `given_ug` without the doses since cycle `since` */
+    /* by slot */
     double auc_per_mg[BLOCK + PAD], z[BLOCK + PAD];
-    uint32_t events_of[BLOCK];
-    int32_t given_ug[BLOCK];
-    uint8_t level[BLOCK], since[BLOCK], barred[BLOCK], weeks[BLOCK], late_cycle[BLOCK], late_weeks[BLOCK];
-    /* patients with a hit in this group: those with one event alone first, then the others */
-    uint32_t where[BLOCK + PAD], hits[BLOCK + PAD], many_at[BLOCK + PAD], many_hits[BLOCK + PAD];
-    uint32_t event_at[MOST_EVENTS], event_slot[MOST_EVENTS], event_kind[MOST_EVENTS], event_cycle[MOST_EVENTS];
+    Patient state[BLOCK];
+    /* patients with a hit in this group: their place above, and 6 bits for each cycle */
+    uint32_t where[BLOCK + PAD], hits[BLOCK + PAD];
+    /* those with a hit in this cycle, and of them those with several events */
+    uint32_t some[BLOCK + PAD], some_hits[BLOCK + PAD], many[BLOCK + PAD], many_hits[BLOCK + PAD];
+    /* events of this cycle: first those of patients with one, then those of the others */
+    uint32_t event_of[MOST_EVENTS], event_slot[MOST_EVENTS], event_kind[MOST_EVENTS], event_exit[MOST_EVENTS];
     uint32_t word[MOST_EVENTS], code[MOST_EVENTS];
-    uint32_t leaver[BLOCK + PAD], leaver_cycle[BLOCK + PAD], leaver_cause[BLOCK + PAD];
     double limit[MOST_EVENTS];
+    uint32_t leaver[BLOCK + PAD], leaver_cycle[BLOCK + PAD], leaver_cause[BLOCK + PAD];
+    int leavers;
 } Work;
 
 static inline v8 wide(const uint32_t *p) { return __builtin_convertvector(*(const h8u *)p, v8); }
@@ -204,106 +211,205 @@ static int scan(Work *w, int n, uint64_t first, uint32_t group, uint64_t seed)
         }
 #endif
     }
+    memset(w->hits + found, 0, 4 * PAD);
     return found;
 }
 
-static inline void put_event(Work *w, int n, uint32_t at, uint32_t place)
+/* An exit's bound was raised for a cycle that starts late; it holds for that cycle alone. */
+static void recheck_exits(Work *w, int found, uint64_t first, int group, uint64_t seed)
 {
-    uint32_t cycle = (place * 43) >> 8; /* / 6 */
-    w->event_at[n] = at;
-    w->event_slot[n] = w->slot[at];
-    w->event_cycle[n] = cycle;
-    w->event_kind[n] = place - 6 * cycle;
-}
-
-/* Sort the hits: an exit alone leaves at once; one event alone; more than that. */
-static void sort_hits(Work *w, int found, int group, int *singles, int *manies, int *events, int *leavers)
-{
-    int single = 0, many = 0, gone = 0;
-    uint32_t valid = GROUP * group + GROUP > CYCLES ? 0xfff : 0xffffff;
     for (int a = 0; a < found; a++) {
-        uint32_t at = w->where[a], bits = w->hits[a] & valid, exits = bits & EXIT_BITS, exit = exits & -exits;
-        int sure = w->bound[EXIT][at] == PROGRESSION[0];
-        bits &= sure ? 2 * exit - 1 : ~0u; /* nothing after an exit */
-        int one = sure & (__builtin_popcount(bits) == 1), leaves = one & (exit != 0);
-        put_event(w, single, at, (uint32_t)__builtin_ctz(bits | 1u << 31));
-        w->leaver[gone] = w->event_slot[single];
-        w->leaver_cycle[gone] = GROUP * (uint32_t)group + 1 + w->event_cycle[single];
-        w->leaver_cause[gone] = 0;
-        w->dead[at] = (uint8_t)leaves;
-        w->many_at[many] = at;
-        w->many_hits[many] = bits;
-        single += one & !leaves;
-        gone += leaves;
-        many += !one & (bits != 0);
+        uint32_t at = w->where[a], s = w->slot[at];
+        if (w->bound[EXIT][at] == PROGRESSION[0]) continue;
+        for (int j = w->state[s].late_cycle == GROUP * group + 1; j < GROUP; j++)
+            if (word_of(first + s, EXIT_STREAM, (uint32_t)group, j, seed) >= PROGRESSION[0])
+                w->hits[a] &= ~(32u << (6 * j));
+        w->bound[EXIT][at] = PROGRESSION[0];
     }
-    int n = single;
-    for (int a = 0; a < many; a++)
-        for (uint32_t bits = w->many_hits[a] & EVENT_BITS; bits; bits &= bits - 1)
-            put_event(w, n++, w->many_at[a], (uint32_t)__builtin_ctz(bits));
-    memset(w->event_slot + n, 0, 32);
-    memset(w->event_kind + n, 0, 32);
-    memset(w->event_cycle + n, 0, 32);
-    *singles = single;
-    *manies = many;
-    *events = n;
-    *leavers = gone;
 }
 
-static inline v8 either(v8 yes, v8 a, v8 b) { return (a & yes) | (b & ~yes); }
-
-static inline v8 chosen(const v8 c[4], v8 place)
+static int list_hits(Work *w, int found, int j)
 {
-    v8 odd = -(place & 1), late = -(place >> 1);
-    return either(late, either(odd, c[3], c[2]), either(odd, c[1], c[0])) & 0xffffffffu;
+    int n = 0;
+#if defined(__AVX512F__)
+    const __m512i lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    for (int a = 0; a < found; a += 16) {
+        __m512i bits = _mm512_and_si512(_mm512_srl_epi32(_mm512_loadu_si512(w->hits + a), _mm_cvtsi32_si128(6 * j)), _mm512_set1_epi32(63));
+        __mmask16 any = _mm512_test_epi32_mask(bits, bits);
+        _mm512_storeu_si512(w->some + n, _mm512_maskz_compress_epi32(any, _mm512_add_epi32(lanes, _mm512_set1_epi32(a))));
+        _mm512_storeu_si512(w->some_hits + n, _mm512_maskz_compress_epi32(any, bits));
+        n += __builtin_popcount(any);
+    }
+#else
+    for (int a = 0; a < found; a++) {
+        w->some[n] = (uint32_t)a;
+        w->some_hits[n] = w->hits[a] >> (6 * j) & 63;
+        n += w->some_hits[n] != 0;
+    }
+#endif
+    return n;
 }
 
-/* Words of the events of a group: the event's own, its day, its consequence, the cycle's stop,
-   and whether the exit of the next cycle would happen if it is 7 or 14 days late. */
-static void draw_events(Work *w, int n, uint64_t first, uint32_t group, uint64_t seed, const Risk *risk)
+static inline void put_event(Work *w, int n, uint32_t a, uint32_t bits)
+{
+    w->event_of[n] = a;
+    w->event_slot[n] = w->slot[w->where[a]];
+    w->event_kind[n] = (uint32_t)__builtin_ctz(bits | 32);
+    w->event_exit[n] = bits >> EXIT;
+}
+
+static inline void put_leaver(Work *w, uint32_t a, uint32_t s, int cycle, uint32_t cause, uint32_t leaves)
+{
+    w->leaver[w->leavers] = s;
+    w->leaver_cycle[w->leavers] = (uint32_t)cycle;
+    w->leaver_cause[w->leavers] = cause;
+    w->leavers += (int)leaves;
+    w->dead[w->where[a]] |= (uint8_t)leaves;
+    w->hits[a] = leaves ? 0 : w->hits[a];
+}
+
+/* Sort the hits of a cycle: an exit alone, one event alone, several events. */
+static int sort_hits(Work *w, int n, int cycle, int *manies, int *events)
+{
+    int single = 0, many = 0;
+    for (int i = 0; i < n; i++) {
+        uint32_t a = w->some[i], bits = w->some_hits[i], several = (bits & 31 & ((bits & 31) - 1)) != 0;
+        put_event(w, single, a, bits);
+        put_leaver(w, a, w->event_slot[single], cycle, 0, bits == 32);
+        w->many[many] = a;
+        w->many_hits[many] = bits;
+        single += !several & (bits != 32);
+        many += (int)several;
+    }
+    int last = single;
+    for (int i = 0; i < many; i++)
+        for (uint32_t bits = w->many_hits[i]; bits & 31; bits &= bits - 1) put_event(w, last++, w->many[i], bits);
+    memset(w->event_slot + last, 0, 32);
+    memset(w->event_kind + last, 0, 32);
+    *manies = many;
+    *events = last;
+    return single;
+}
+
+static uint32_t stops_at_end(uint64_t patient, uint32_t rule, int cycle, uint32_t weeks, uint64_t seed)
+{ /* asked on the planned day 1 of the next cycle; after the last, on day 29 of it */
+    if (cycle < CYCLES) return word_of(patient, STOP_STREAM[rule], (uint32_t)cycle >> 2, cycle & 3, seed) < STOP;
+    return word_of(patient, STOP_STREAM[rule], 6 + 32 * (28 + 7 * weeks), 1, seed) < STOP;
+}
+
+/* Draws of the events of cycle j of a group: the event's own word; day, consequence, the cycle's
+   stop, and whether the exit of the next cycle would happen if it is 7 or 14 days late. */
+static inline __attribute__((always_inline)) void draw_at(Work *w, int n, uint64_t first, uint32_t group, uint32_t j, uint64_t seed)
 {
     const v8 kinds = wide(KIND_STREAM), courses = wide(COURSE_STREAM), choices = wide(CHOICE_STREAM), none = {0};
-    const uint64_t high = 65536u * (first >> 32);
+    const v8 high = none + 65536u * (first >> 32), now = high + group;
     for (int e = 0; e < n; e += 8) {
-        v8 patient = wide(w->event_slot + e) + first, kind = wide(w->event_kind + e), j = wide(w->event_cycle + e);
-        v8 own[4] = {patient, none + (group + high), __builtin_shuffle(kinds, kind), none};
-        v8 course[4] = {patient, j + (4 * group + high), __builtin_shuffle(courses, kind), none};
-        v8 choice[4] = {patient, none + (group + high), __builtin_shuffle(choices, kind), none};
-        /* asked on the planned day 1 of the next cycle; after the last on day 29 of it */
-        v8 next = (j + 1) & 3, asked = ((j + 1) >> 2) + (group + high);
-        if (group == 6) {
-            next = none + 1;
-            asked = none + (6 + high) + j * (32 * 28);
-        }
-        v8 stop[4] = {patient, asked, none + STOP_STREAM[0], none};
-        v8 exit[4] = {patient, none + (group + high), none + EXIT_STREAM, none};
+        v8 patient = wide(w->event_slot + e) + first, kind = wide(w->event_kind + e);
+        v8 own[4] = {patient, now, __builtin_shuffle(kinds, kind), none};
+        v8 course[4] = {patient, high + (4 * group + j), __builtin_shuffle(courses, kind), none};
+        v8 choice[4] = {patient, now, __builtin_shuffle(choices, kind), none};
+        v8 stop[4] = {patient, now + (j + 1) / 4, none + STOP_STREAM[0], none};
+        v8 exit[4] = {patient, now, none + EXIT_STREAM, none};
         philox(own, seed);
         philox(course, seed);
         philox(choice, seed);
         philox(stop, seed);
         philox(exit, seed);
-        narrow(w->word + e, chosen(own, j));
-        v8 what = chosen(choice, j), day = 2 + is_below(course[0], ONSET[0]) + is_below(course[0], ONSET[1]);
-        v8 consequence = is_below(what, CHOICE[2]) & (3 + is_below(what, CHOICE[0]) + is_below(what, CHOICE[1]));
-        v8 stops = is_below(chosen(stop, next), STOP) & 16, after = chosen(exit, (j + 1) & 3);
-        v8 leaves = ((is_below(after, PROGRESSION[1]) & 32) | (is_below(after, PROGRESSION[2]) & 64)) & (v8)(j < 3);
-        narrow(w->code + e, day | consequence << 2 | stops | leaves);
+        narrow(w->word + e, own[j]);
+        v8 day = 2 + is_below(course[0], ONSET[0]) + is_below(course[0], ONSET[1]), what = choice[j];
+        v8 deed = is_below(what, CHOICE[2]) & (3 + is_below(what, CHOICE[0]) + is_below(what, CHOICE[1]));
+        v8 code = day | deed << 2 | (is_below(stop[(j + 1) & 3], STOP) & 16);
+        if (j < 3)
+            code |= (is_below(exit[j + 1], PROGRESSION[1]) & 32) | (is_below(exit[j + 1], PROGRESSION[2]) & 64);
+        narrow(w->code + e, code);
+    }
+}
+
+static void draw_events(Work *w, int n, uint64_t first, int group, int j, uint64_t seed, const Risk *risk)
+{
+    if (j == 0) draw_at(w, n, first, (uint32_t)group, 0, seed);
+    if (j == 1) draw_at(w, n, first, (uint32_t)group, 1, seed);
+    if (j == 2) draw_at(w, n, first, (uint32_t)group, 2, seed);
+    if (j == 3) draw_at(w, n, first, (uint32_t)group, 3, seed);
+    for (int e = 0; e < n && GROUP * group + 1 + j == CYCLES; e++) {
+        uint32_t s = w->event_slot[e], late = w->state[s].late_cycle == CYCLES ? w->state[s].late_weeks : 0;
+        w->code[e] = (w->code[e] & ~16u) | stops_at_end(first + s, 0, CYCLES, late, seed) << 4;
     }
     for (int e = 0; e < n; e++) {
-        uint32_t slot = w->event_slot[e], kind = w->event_kind[e];
-        w->limit[e] = risk->intercept[kind] + risk->slope[kind] * w->auc_per_mg[slot] * LEVEL_MG[w->level[slot]];
+        uint32_t s = w->event_slot[e], kind = w->event_kind[e];
+        w->limit[e] = risk->intercept[kind] + risk->slope[kind] * w->auc_per_mg[s] * LEVEL_MG[w->state[s].level];
     }
     for (int e = 0; e < n; e++) w->limit[e] = exact_limit(w->limit[e]);
 }
 
-static void count_leavers(Work *w, int leavers, int64_t *counts, double *squares)
+/* What a cycle's events lead to: `events` of them happened, `code` is one of theirs. */
+static inline __attribute__((always_inline)) void settle(
+    Work *w, uint32_t a, uint32_t s, int cycle, uint32_t events, uint32_t code, uint32_t exit, uint32_t stop,
+    uint32_t withheld, uint32_t bars, uint32_t delay, uint32_t even)
+{
+    uint32_t at = w->where[a], level = w->state[s].level, since = w->state[s].since, j = (uint32_t)(cycle - 1) & 3;
+    uint32_t on = (events > 0) & !exit & !stop & (cycle < CYCLES), down = on & even & (level > 0);
+    w->state[s].given_ug += (int32_t)((down ? 3 * ((uint32_t)cycle - since) : 0) - withheld) * LEVEL_UG[level];
+    w->state[s].since = (uint8_t)(down ? (uint32_t)cycle : since);
+    w->state[s].level = (uint8_t)(level - down);
+    delay = on ? delay : 0;
+    w->state[s].barred |= (uint8_t)(on & (even | (((uint32_t)cycle - 3 < 2) & (bars | (delay == 2)))));
+    w->state[s].weeks += (uint8_t)delay;
+    w->state[s].late_cycle = (uint8_t)(delay ? cycle + 1 : w->state[s].late_cycle);
+    w->state[s].late_weeks = (uint8_t)(delay ? delay : w->state[s].late_weeks);
+    w->hits[a] |= (code >> (4 + delay) & (delay > 0)) << ((6 * j + 11) & 31);
+    w->bound[EXIT][at] = j == 3 && delay ? PROGRESSION[delay] : w->bound[EXIT][at];
+    put_leaver(w, a, s, cycle, !exit, exit | stop);
+}
+
+static void settle_singles(Work *w, int n, int cycle, int64_t *counts)
+{
+    for (int e = 0; e < n; e++) {
+        uint32_t s = w->event_slot[e], kind = w->event_kind[e], code = w->code[e];
+        uint32_t is = (double)w->word[e] < w->limit[e], before = w->state[s].events_of >> (5 * kind) & 31;
+        uint32_t act = is ? code >> 2 & 3 : 0, held = act == 1, delay = act > 1 ? act - 1 : 0;
+        counts[FIRSTS + CYCLES * kind + cycle - 1] += is & (before == 0);
+        w->state[s].events_of += is << (5 * kind);
+        settle(w, w->event_of[e], s, cycle, is, code, w->event_exit[e], is & code >> 4, held ? 2 - (code & 3) : 0,
+               is & ((kind > 1) | held), delay, is & before);
+    }
+}
+
+static void settle_manies(Work *w, int n, int e, uint64_t first, int cycle, uint64_t seed, int64_t *counts)
+{
+    for (int i = 0; i < n; i++) {
+        uint32_t a = w->many[i], s = w->slot[w->where[a]], bits = w->many_hits[i];
+        uint32_t act[3] = {0, 0, 0}, events = 0, even = 0, bars = 0, stop = 0, code = w->code[e];
+        for (int end = e + __builtin_popcount(bits & 31); e < end; e++) {
+            uint32_t kind = w->event_kind[e], own = w->code[e], day = own & 3, before = w->state[s].events_of >> (5 * kind) & 31;
+            if (!((double)w->word[e] < w->limit[e])) continue;
+            counts[FIRSTS + CYCLES * kind + cycle - 1] += before == 0;
+            w->state[s].events_of += 1u << (5 * kind);
+            even |= before & 1;
+            bars |= kind > 1;
+            stop |= own >> 4 & 1;
+            events++;
+            act[day] = act[day] ? act[day] : own >> 2 & 3;
+        }
+        uint32_t withheld = 0, held = 0, delay = 0, late = w->state[s].late_cycle == cycle ? w->state[s].late_weeks : 0;
+        for (uint32_t day = 0; day < 3 && !held; day++) {
+            held = act[day] == 1;
+            withheld = held ? 2 - day : 0;
+            delay = act[day] > 1 && act[day] - 1 > delay ? act[day] - 1 : delay;
+        }
+        if (events > 1 && !stop) stop = stops_at_end(first + s, 1, cycle, late, seed);
+        settle(w, a, s, cycle, events, code, bits >> EXIT, stop, withheld, bars | held, delay, even);
+    }
+}
+
+static void count_leavers(Work *w, int64_t *counts, double *squares)
 {
     int64_t by_cause[3] = {0}, total[4] = {0};
     double square[4] = {0};
-    for (int i = 0; i < leavers; i++) {
+    for (int i = 0; i < w->leavers; i++) {
         uint32_t slot = w->leaver[i], cause = w->leaver_cause[i];
-        int64_t cycle = w->leaver_cycle[i], days = 28 * cycle + 7 * w->weeks[slot] + (cause == 1);
-        int64_t given = w->given_ug[slot] + 3 * LEVEL_UG[w->level[slot]] * (cycle - w->since[slot]);
+        int64_t cycle = w->leaver_cycle[i], days = 28 * cycle + 7 * w->state[slot].weeks + (cause == 1);
+        int64_t given = w->state[slot].given_ug + 3 * LEVEL_UG[w->state[slot].level] * (cycle - w->state[slot].since);
         int64_t rdi = (int64_t)((double)given / (9000.0 * ((double)days / 28.0)) * 65536.0 + 0.5);
         int64_t value[4] = {given, days, cycle, rdi};
         by_cause[cause]++;
@@ -317,112 +423,7 @@ static void count_leavers(Work *w, int leavers, int64_t *counts, double *squares
         counts[4 + v] += total[v];
         squares[v] += square[v];
     }
-}
-
-static inline void put_leaver(Work *w, int n, uint32_t slot, uint32_t cycle, uint32_t cause)
-{
-    w->leaver[n] = slot;
-    w->leaver_cycle[n] = cycle;
-    w->leaver_cause[n] = cause;
-}
-
-/* Patients with one event alone in these cycles and no exit: no branch depends on a draw. */
-static int settle_singles(Work *w, int singles, int group, int gone, int64_t *counts)
-{
-    for (int e = 0; e < singles; e++) {
-        uint32_t s = w->event_slot[e], at = w->event_at[e], kind = w->event_kind[e], code = w->code[e];
-        uint32_t cycle = GROUP * (uint32_t)group + 1 + w->event_cycle[e], level = w->level[s];
-        uint32_t is = (double)w->word[e] < w->limit[e], before = w->events_of[s] >> (5 * kind) & 31;
-        uint32_t act = is ? code >> 2 & 3 : 0, held = act == 1, stop = is & code >> 4;
-        uint32_t on = is & !(stop & 1) & (cycle < CYCLES), delay = on & (act > 1) ? act - 1 : 0;
-        uint32_t even = on & before, down = even & (level > 0), since = w->since[s];
-        uint32_t exit = (code >> 4 & delay * 2 & 6) != 0, out = (stop & 1) | exit;
-        uint32_t watched = on & (cycle - 3 < 2) & ((kind > 1) | held | (delay == 2));
-        counts[FIRSTS + CYCLES * kind + cycle - 1] += is & (before == 0);
-        w->events_of[s] += is << (5 * kind);
-        w->given_ug[s] += (int32_t)((down ? 3 * (cycle - since) : 0) - (held ? 2 - (code & 3) : 0)) * LEVEL_UG[level];
-        w->since[s] = (uint8_t)(down ? cycle : since);
-        w->level[s] = (uint8_t)(level - down);
-        w->barred[s] |= (uint8_t)((even & 1) | watched);
-        w->weeks[s] += (uint8_t)delay;
-        w->late_cycle[s] = (uint8_t)(delay ? cycle + 1 : 0);
-        w->late_weeks[s] = (uint8_t)delay;
-        w->bound[EXIT][at] = PROGRESSION[w->event_cycle[e] == GROUP - 1 ? delay : 0];
-        w->dead[at] = (uint8_t)out;
-        put_leaver(w, gone, s, cycle + exit, !exit);
-        gone += (int)out;
-    }
-    return gone;
-}
-
-static inline int stops_at_end(uint64_t patient, uint32_t rule, int cycle, uint32_t weeks, uint64_t seed)
-{ /* asked on the planned day 1 of the next cycle; after the last, on day 29 of it */
-    if (cycle < CYCLES) return word_of(patient, STOP_STREAM[rule], cycle >> 2, cycle & 3, seed) < STOP;
-    return word_of(patient, STOP_STREAM[rule], 6 + 32 * (28 + 7 * weeks), 1, seed) < STOP;
-}
-
-/* All others, one after the other. */
-static int replay(Work *w, int manies, int next, uint64_t first, int group, uint64_t seed, const Risk *risk, int leavers, int64_t *counts)
-{
-    for (int a = 0; a < manies; a++) {
-        uint32_t at = w->many_at[a], s = w->slot[at], bits = w->many_hits[a];
-        uint32_t level = w->level[s], start_level = level, exit_bound = w->bound[EXIT][at];
-        int e = next, end = next += __builtin_popcount(bits & EVENT_BITS), gone = 0;
-        for (int j = 0; j < GROUP && !gone; j++, bits >>= 6) {
-            int cycle = GROUP * group + 1 + j;
-            if (cycle > CYCLES) break;
-            uint32_t late = w->late_cycle[s] == cycle ? w->late_weeks[s] : 0;
-            if (!(bits & 63) && !late) continue;
-            uint32_t act[3] = {0, 0, 0}, n = 0, even = 0, kinds = 0, stop = 0, events_of = w->events_of[s];
-            for (; e < end && w->event_cycle[e] == (uint32_t)j; e++) {
-                uint32_t kind = w->event_kind[e], code = w->code[e], day = code & 3;
-                double limit = w->limit[e];
-                if (level != start_level)
-                    limit = exact_limit(risk->intercept[kind] + risk->slope[kind] * w->auc_per_mg[s] * LEVEL_MG[level]);
-                if (!((double)w->word[e] < limit)) continue;
-                uint32_t before = events_of >> (5 * kind) & 31;
-                counts[FIRSTS + CYCLES * kind + cycle - 1] += before == 0;
-                events_of += 1u << (5 * kind);
-                even |= before & 1;
-                kinds |= 1u << kind;
-                stop |= code & 16;
-                n++;
-                act[day] = act[day] ? act[day] : code >> 2 & 3;
-            }
-            w->events_of[s] = events_of;
-            int withheld = 0, held = 0;
-            uint32_t delay = 0;
-            for (int day = 0; day < 3 && !held; day++) {
-                held = act[day] == 1;
-                withheld = held ? 2 - day : 0;
-                if (act[day] > 1 && act[day] - 1 > delay) delay = act[day] - 1;
-            }
-            w->given_ug[s] -= withheld * LEVEL_UG[level];
-            int progresses = bits >> EXIT & 1;
-            if (late || (progresses && exit_bound != PROGRESSION[0]))
-                progresses = word_of(first + s, EXIT_STREAM, group, j, seed) < PROGRESSION[late];
-            if (n > 0 && cycle == CYCLES) stop = stops_at_end(first + s, 0, cycle, late, seed);
-            if (n > 1 && !stop) stop = stops_at_end(first + s, 1, cycle, late, seed);
-            if (progresses || stop) {
-                put_leaver(w, leavers++, s, (uint32_t)cycle, !progresses);
-                gone = 1;
-            } else if (n > 0 && cycle < CYCLES) {
-                if (even && level > 0) {
-                    w->given_ug[s] += 3 * LEVEL_UG[level] * (cycle - w->since[s]);
-                    w->since[s] = (uint8_t)cycle;
-                    w->level[s] = (uint8_t)--level;
-                }
-                int watched = cycle == 3 || cycle == 4;
-                w->barred[s] |= (even != 0) | (watched && (kinds >> 2 || held || delay == 2));
-                w->weeks[s] += (uint8_t)delay;
-                w->late_cycle[s] = (uint8_t)(delay ? cycle + 1 : 0);
-                w->late_weeks[s] = (uint8_t)delay;
-            }
-        }
-        w->dead[at] = (uint8_t)gone;
-        w->bound[EXIT][at] = PROGRESSION[w->late_cycle[s] == GROUP * group + GROUP + 1 ? w->late_weeks[s] : 0];
-    }
-    return leavers;
+    w->leavers = 0;
 }
 
 static int compact(Work *w, int n)
@@ -456,13 +457,13 @@ static void escalate(Work *w, int n, const Risk *risk, int64_t *counts)
     float x[BLOCK + PAD];
     uint32_t high[BLOCK + PAD], rises[BLOCK + PAD];
     for (int i = 0; i < n; i++) {
-        uint32_t s = w->slot[i], free = !w->barred[s];
+        uint32_t s = w->slot[i], free = !w->state[s].barred;
         rises[i] = -free;
         counts[0] += free;
         x[i] = (float)(w->z[s] * 0.25);
-        w->given_ug[s] += free ? 3 * LEVEL_UG[2] * (4 - w->since[s]) : 0;
-        w->since[s] = free ? 4 : w->since[s];
-        w->level[s] += (uint8_t)free;
+        w->state[s].given_ug += free ? 3 * LEVEL_UG[2] * (4 - w->state[s].since) : 0;
+        w->state[s].since = free ? 4 : w->state[s].since;
+        w->state[s].level += (uint8_t)free;
     }
     for (int k = 0; k < KINDS; k++) {
         fill_bounds(high, x, risk->bound[1][k], n);
@@ -479,7 +480,8 @@ static void start(Work *w, int n, uint64_t first, uint64_t seed, const Risk *ris
     for (int i = 0; i < n; i++) x[i] = (float)(w->z[i] * 0.25);
     for (int k = 0; k < KINDS; k++) fill_bounds(w->bound[k], x, risk->bound[0][k], n);
     for (int i = 0; i < n; i++) w->bound[EXIT][i] = PROGRESSION[0];
-    memset(w->level, 2, n);
+    for (int i = 0; i < n; i++) w->state[i].level = 2;
+    w->leavers = 0;
 }
 
 enum { SETUP, SCAN, SORT, DRAW, SINGLES, MANIES, LEAVERS, COMPACT, PHASES };
@@ -506,24 +508,33 @@ void model_m(uint64_t first, int64_t patients, uint64_t seed, const Risk *risk, 
         start(w, n, at, seed, risk);
         t = lap(seconds, SETUP, t);
         for (int group = 0; group * GROUP < CYCLES && n > 0; group++) {
-            int singles, manies, events, leavers, found = scan(w, n, at, (uint32_t)group, seed);
+            int found = scan(w, n, at, (uint32_t)group, seed);
+            recheck_exits(w, found, at, group, seed);
             t = lap(seconds, SCAN, t);
-            sort_hits(w, found, group, &singles, &manies, &events, &leavers);
-            t = lap(seconds, SORT, t);
-            draw_events(w, events, at, (uint32_t)group, seed, risk);
-            t = lap(seconds, DRAW, t);
-            leavers = settle_singles(w, singles, group, leavers, counts);
-            t = lap(seconds, SINGLES, t);
-            leavers = replay(w, manies, singles, at, group, seed, risk, leavers, counts);
-            t = lap(seconds, MANIES, t);
-            count_leavers(w, leavers, counts, squares);
+            for (int cycle = GROUP * group + 1; cycle <= GROUP * group + GROUP && cycle <= CYCLES; cycle++) {
+                int manies, events, singles = list_hits(w, found, (cycle - 1) & 3);
+                singles = sort_hits(w, singles, cycle, &manies, &events);
+                t = lap(seconds, SORT, t);
+                draw_events(w, events, at, group, (cycle - 1) & 3, seed, risk);
+                t = lap(seconds, DRAW, t);
+                settle_singles(w, singles, cycle, counts);
+                t = lap(seconds, SINGLES, t);
+                settle_manies(w, manies, singles, at, cycle, seed, counts);
+                t = lap(seconds, MANIES, t);
+            }
+            count_leavers(w, counts, squares);
             t = lap(seconds, LEAVERS, t);
             n = compact(w, n);
             if (group == 0) escalate(w, n, risk, counts);
             t = lap(seconds, COMPACT, t);
         }
-        for (int i = 0; i < n; i++) put_leaver(w, i, w->slot[i], CYCLES, 2);
-        count_leavers(w, n, counts, squares);
+        for (int i = 0; i < n; i++) {
+            w->leaver[i] = w->slot[i];
+            w->leaver_cycle[i] = CYCLES;
+            w->leaver_cause[i] = 2;
+        }
+        w->leavers = n;
+        count_leavers(w, counts, squares);
         t = lap(seconds, LEAVERS, t);
     }
 }

@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -30,6 +31,8 @@ FIRSTS = 8
 LEVELS_BOUNDED = (2, 3)
 Z_RANGE = 4.0
 RDI_UNIT = 65_536
+Sums = tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]
+_SPACE = threading.local()
 PHASES = (
     "set-up: clearance, bounds",
     "scan: words of all cycles",
@@ -103,15 +106,14 @@ def _risk() -> NDArray[np.uint8]:
     return np.frombuffer(b"".join(part.tobytes() for part in parts), np.uint8)
 
 
-def run(
-    library: ctypes.CDLL, first: int, patients: int, seed: int
-) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
+def run(library: ctypes.CDLL, first: int, patients: int, seed: int) -> Sums:
     """Return counts, sums of squares and seconds by phase as `model_m` in the C file lays out."""
-    work = np.empty(library.work_bytes() + 64, np.uint8)
+    if not hasattr(_SPACE, "work"):
+        _SPACE.work = np.empty(library.work_bytes() + 64, np.uint8)
     counts = np.zeros(FIRSTS + N_KINDS * CYCLES, np.int64)
     squares = np.zeros(4)
     # Vectors want their record on a multiple of 64 bytes.
-    address = (work.ctypes.data + 63) // 64 * 64
+    address = (_SPACE.work.ctypes.data + 63) // 64 * 64
     risk = _risk().ctypes.data
     seconds = np.zeros(len(PHASES))
     sums = (counts.ctypes.data, squares.ctypes.data, seconds.ctypes.data)
@@ -137,6 +139,8 @@ def _library() -> ctypes.CDLL:
 def simulate(patients: int, seed: int, threads: int = 1, first: int = 0) -> Counts:
     """Simulate patients of benchmark model M and return what is counted."""
     library = _library()
+    if threads == 1:
+        return _counts(patients, [run(library, first, patients, seed)])
     borders = [first + patients * part // threads // 64 * 64 for part in range(threads)]
     borders.append(first + patients)
     with ThreadPoolExecutor(threads) as pool:
@@ -144,7 +148,10 @@ def simulate(patients: int, seed: int, threads: int = 1, first: int = 0) -> Coun
             lambda pair: run(library, pair[0], pair[1] - pair[0], seed),
             zip(borders, borders[1:], strict=False),
         )
-        sums = list(parts)
+        return _counts(patients, list(parts))
+
+
+def _counts(patients: int, sums: list[Sums]) -> Counts:
     whole, squares = sum(part[0] for part in sums), sum(part[1] for part in sums)
     counts = Counts(patients, *(int(count) for count in whole[:4]))
     units = {"mg": 1000.0, "days": 1.0, "cycles": 1.0, "rdi": float(RDI_UNIT)}
