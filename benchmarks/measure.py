@@ -10,12 +10,16 @@ Clock = Callable[[], float]
 
 @dataclass
 class Series:
-    """One program at one number of patients: seconds of every round it took part in."""
+    """One program at one number of patients: seconds of every round it took part in.
+
+    `cores` are CPU seconds of all threads by wall second: what a busy machine let it have.
+    """
 
     key: str
     label: str
     patients: int
     seconds: list[float] = field(default_factory=list)
+    cores: list[float] = field(default_factory=list)
 
     @property
     def nanoseconds(self) -> float:
@@ -54,9 +58,11 @@ def interleave(jobs: Sequence[Job], clock: Clock = time.process_time) -> dict[st
         for job in [*jobs[turn:], *jobs[:turn]]:
             if number >= job.rounds:
                 continue
-            started = clock()
+            started = clock(), time.process_time(), time.perf_counter()
             job.run()
-            series[job.key].seconds.append(clock() - started)
+            series[job.key].seconds.append(clock() - started[0])
+            wall = time.perf_counter() - started[2]
+            series[job.key].cores.append((time.process_time() - started[1]) / wall)
     return series
 
 

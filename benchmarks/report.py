@@ -88,11 +88,14 @@ def _threads(results: Results) -> str:
             _size(row["patients"]),
             _number(row["one_ns"]),
             _number(row["two_ns"]),
+            f"{row['two_cores']:.2f}",
             f"{row['faster']:.2f} ({row['faster_low']:.2f} to {row['faster_high']:.2f})",
         )
         for row in results["threads"]
     ]
-    return _table(("wall ns per patient", "patients", "1 thread", "2 threads", "faster by"), rows)
+    return _table(
+        ("wall ns per patient", "patients", "1 thread", "2 threads", "cores got", "faster by"), rows
+    )
 
 
 def _memory(results: Results) -> str:

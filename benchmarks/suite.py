@@ -8,6 +8,7 @@ numbers' share. Times are CPU seconds of all threads, wall seconds where it says
 
 import argparse
 import json
+import statistics
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -144,6 +145,7 @@ def on_threads(entries: list[Contestant], extent: Extent) -> Rows:
                     "patients": size,
                     "one_ns": series[one.key].nanoseconds,
                     "two_ns": series[two.key].nanoseconds,
+                    "two_cores": statistics.median(series[two.key].cores),
                     "faster": middle,
                     "faster_low": low,
                     "faster_high": high,
@@ -183,7 +185,8 @@ def run(extent: Extent) -> dict[str, Any]:
     print("\none thread and two, wall time")
     threads = on_threads(entries, extent)
     for row in threads:
-        print(f"  {row['patients']:>11,} {row['label']:<42}{row['faster']:>6.2f} times faster")
+        gain = f"{row['faster']:.2f} times faster on {row['two_cores']:.2f} cores"
+        print(f"  {row['patients']:>11,} {row['label']:<42}{gain}")
     print("\nmemory and start, in processes of their own")
     memory = memory_and_start(entries, speeds, extent)
     print("\nthe random numbers' share")
