@@ -33,7 +33,7 @@ def draw(results: dict[str, Any], path: Path) -> None:
     alone = next(
         row["generator_ns"]
         for row in results["roofline"]["scenarios"]
-        if row["scenario"] == "model-m"
+        if (row["scenario"], row["part"]) == ("model-m", "all")
     )
     axes.axhline(alone, ls=":", color="#444444", lw=1.2)
     axes.annotate(

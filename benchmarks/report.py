@@ -119,20 +119,20 @@ def _roofline(results: Results) -> str:
     rows = [
         (
             row["scenario"],
+            row["part"],
             f"{row['cycles']:.1f}",
             f"{row['events']:.2f}",
             f"{row['draws']:.0f}",
             f"{4 * row['blocks']:.0f}",
-            f"{row['generator_ns']:.0f}",
-            _number(row["courses_ns"]),
-            _number(row["tally_ns"]),
+            _number(row["generator_ns"]),
+            _number(row["kernel_ns"]),
             f"{100 * row['share']:.0f} %",
         )
         for row in found["scenarios"]
     ]
     head = (
-        "per patient", "cycles", "events", "draws used", "words made", "generator alone, ns",
-        "kernel: courses, ns", "kernel: tally, ns", "generator / kernel",
+        "scenario", "what happens", "cycles", "events", "draws used", "words made",
+        "generator alone, ns", "kernel, ns", "generator / kernel",
     )  # fmt: skip
     word = f"One word costs {found['numba_ns_per_word']:.2f} ns in numba"
     word += f" and {by_hand:.2f} ns in C.\n\n" if by_hand else ".\n\n"

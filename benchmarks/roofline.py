@@ -3,9 +3,11 @@
 Words are counted from simulated patients by the layout of docs/randomness.md: one Philox block
 of a stream by cycle serves four cycles, an event's own block holds its four words. Words of
 rules without an event, of rechecks and of duration laws are not counted, so that the bound is
-rather too low than too high.
+rather too low than too high. Where the rest of the time goes is asked of the same scenarios with
+events, and then exits too, made so rare that none happens though all are drawn.
 """
 
+import math
 import time
 from typing import Any
 
@@ -14,14 +16,17 @@ from numba import njit
 
 from benchmarks import model_m_c
 from benchmarks.contestants import has_compiler
+from benchmarks.model_m import SCENARIO
 from sim.codes import Ask
-from sim.engines.run import OutcomeRunner
+from sim.model.counts import VALUE_EVENTS
 from sim.model.draws import philox_rounds
 from sim.plan.plan import Plan, compile_plan
 from sim.scenario.file import load_scenario
-from sim.tallies import Arm
+from sim.scenario.scenario import Scenario
+from sim.tallies import Sums, count_arms
 
 BLOCK = 4_096
+NEVER = 1e-9
 SCENARIOS = ("ixazomib-minimal", "ixazomib-maintenance")
 
 
@@ -55,60 +60,73 @@ def c_seconds_per_word(patients: int = 200_000, blocks: int = 8) -> float | None
     return (time.process_time() - started) / (patients * blocks * 4)
 
 
-def needs(plan: Plan, outcomes: Any) -> dict[str, float]:
-    """Return draws and Philox blocks per patient, from outcome records."""
+def _chances(plan: Plan) -> int:
+    """Return how many rules draw about every event."""
     record = plan.record
-    cycles = outcomes["last_cycle"].astype(np.float64)
-    events = outcomes["events"].sum(axis=1).astype(np.float64)
-    by_cycle = int(record.n_kinds) + int(record.n_exits)
     asked = int(record.asked_at[int(Ask.EVENT)])
-    chance = sum(
+    return sum(
         1
         for rule in range(int(record.n_rules))
         if (asked >> rule) & 1
         and (record.rule_n_choices[rule] > 0 or record.rule_threshold[rule] < 1 << 32)
     )
-    draws = by_cycle * cycles + (3 + chance) * events + 1
-    blocks = by_cycle * np.ceil(cycles / 4.0) + (1 + chance) * events + 1
+
+
+def needs(plan: Plan, sums: Sums) -> dict[str, float]:
+    """Return cycles, events, draws and Philox blocks per patient, from a tally."""
+    patients = int(sums["patients"])
+    ended = sums["last_cycle"] / patients
+    cycle = np.arange(len(ended))
+    cycles, fours = float(cycle @ ended), float(np.ceil(cycle / 4.0) @ ended)
+    kinds = int(plan.record.n_kinds)
+    events = sum(int(n) for n in sums["total"][VALUE_EVENTS : VALUE_EVENTS + kinds]) / patients
+    by_cycle = kinds + int(plan.record.n_exits)
     return {
-        "cycles": float(cycles.mean()),
-        "events": float(events.mean()),
-        "draws": float(draws.mean()),
-        "blocks": float(blocks.mean()),
+        "cycles": cycles,
+        "events": events,
+        "draws": by_cycle * cycles + (3 + _chances(plan)) * events + 1,
+        "blocks": by_cycle * fours + (1 + _chances(plan)) * events + 1,
     }
 
 
-def phases(plan: Plan, patients: int) -> dict[str, float]:
-    """Return nanoseconds per patient of the engine's courses and of the tally, on one thread."""
-    runner, arm = OutcomeRunner(plan, "kernel"), Arm(plan)
-    arm.tally(runner.run(0, BLOCK))
-    courses = tally = 0.0
-    count = -(-patients // BLOCK) * BLOCK
-    for start in range(0, count, BLOCK):
-        began = time.process_time()
-        outcomes = runner.run(start, BLOCK)
-        ran = time.process_time()
-        arm.tally(outcomes)
-        courses += ran - began
-        tally += time.process_time() - ran
-    return {"courses_ns": courses / count * 1e9, "tally_ns": tally / count * 1e9}
+def without(scenario: Scenario, exits_too: bool) -> list[str]:
+    """Return the overrides under which no event happens, and no exit either, but all is drawn."""
+    texts = [
+        f"adverse_event.{kind.name}.setting_multiplier={NEVER}" for kind in scenario.adverse_event
+    ]
+    if exits_too:
+        texts += [f"exit.{exit.cause}.probability_per_cycle={NEVER}" for exit in scenario.exit]
+    return texts
+
+
+def _timed(plan: Plan, patients: int, rounds: int) -> tuple[float, Sums]:
+    """Return the least CPU nanoseconds per patient on one thread, and the tally."""
+    count_arms([plan], 0, BLOCK, threads=1)
+    best = math.inf
+    for _ in range(rounds):
+        started = time.process_time()
+        sums = count_arms([plan], 0, patients, threads=1)[0][0].sums
+        best = min(best, time.process_time() - started)
+    return best / patients * 1e9, sums
 
 
 def measure(patients: int, rounds: int) -> dict[str, Any]:
-    """Return the cost of a word, and for every scenario its needs, its phases and its share."""
-    words = [numba_seconds_per_word() * 1e9 for _ in range(rounds)]
-    found: dict[str, Any] = {"numba_ns_per_word": min(words), "scenarios": []}
+    """Return the cost of a word, and for every scenario its needs, its time and its share."""
+    word = min(numba_seconds_per_word() for _ in range(rounds)) * 1e9
+    found: dict[str, Any] = {"numba_ns_per_word": word, "scenarios": []}
     by_hand = [seconds for _ in range(rounds) if (seconds := c_seconds_per_word()) is not None]
     if by_hand:
         found["c_ns_per_word"] = min(by_hand) * 1e9
-    for name in (str(model_m_c.SOURCE.with_name("model-m.toml")), *SCENARIOS):
-        plan = compile_plan(load_scenario(name).scenario, 1)
-        row: dict[str, Any] = {"scenario": plan.scenario.name}
-        row |= needs(plan, OutcomeRunner(plan, "kernel").run(0, 20_000))
-        row |= min((phases(plan, patients) for _ in range(rounds)), key=lambda p: sum(p.values()))
-        row["generator_ns"] = 4.0 * row["blocks"] * found["numba_ns_per_word"]
-        row["share"] = row["generator_ns"] / (row["courses_ns"] + row["tally_ns"])
-        found["scenarios"].append(row)
-    if by_hand:
         found["c_phases_ns"] = model_m_c.phases(patients)
+    for name in (str(SCENARIO), *SCENARIOS):
+        scenario = load_scenario(name).scenario
+        parts = {"all": [], "no event": without(scenario, False)}
+        parts["no event, no exit"] = without(scenario, True)
+        for part, overrides in parts.items():
+            plan = compile_plan(load_scenario(name, overrides).scenario, 1)
+            ns, sums = _timed(plan, patients, rounds)
+            row = {"scenario": scenario.name, "part": part, "kernel_ns": ns, **needs(plan, sums)}
+            row["generator_ns"] = 4.0 * row["blocks"] * word
+            row["share"] = row["generator_ns"] / ns
+            found["scenarios"].append(row)
     return found
