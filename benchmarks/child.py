@@ -4,14 +4,17 @@ Prints its peak memory; the caller's clock gives the time from start to the firs
 """
 
 import json
+import os
 import re
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 from benchmarks.contestants import contestant
+from benchmarks.model_m import SCENARIO
 
 
 def measured(key: str, patients: int) -> dict[str, float]:
@@ -21,6 +24,17 @@ def measured(key: str, patients: int) -> dict[str, float]:
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     seconds = time.perf_counter() - started
     return {"peak_mib": json.loads(done.stdout.splitlines()[-1])["peak_mib"], "seconds": seconds}
+
+
+def command_seconds(cold: bool) -> float:
+    """Wall seconds of `titrasim run` on 1,000 patients of model M; cold: nothing compiled yet."""
+    with tempfile.TemporaryDirectory() as folder:
+        environment = dict(os.environ, XDG_CACHE_HOME=folder) if cold else None
+        words = ["run", str(SCENARIO), "--patients", "1000", "--out", f"{folder}/results"]
+        command = [sys.executable, "-m", "sim", *words]
+        started = time.perf_counter()
+        subprocess.run(command, capture_output=True, check=True, env=environment)
+        return time.perf_counter() - started
 
 
 def _peak_mib() -> float:

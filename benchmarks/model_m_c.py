@@ -25,6 +25,9 @@ from benchmarks.model_m import Counts
 from benchmarks.model_m_exact import CYCLES, DAYS, N_KINDS, P_3MG, P_4MG, cycle_probabilities
 
 SOURCE = Path(__file__).with_name("model_m.c")
+HEADERS = tuple(
+    SOURCE.with_name(name) for name in ("normal_quantile.h", "philox.h", "model_m_events.h")
+)
 FLAGS = ("-O3", "-march=native", "-ffast-math", "-shared", "-fPIC")
 DEGREE = 8
 FIRSTS = 8
@@ -56,7 +59,8 @@ def compiled(flags: tuple[str, ...] = FLAGS) -> ctypes.CDLL | None:
     program = compiler()
     if program is None:
         return None
-    digest = hashlib.sha256(SOURCE.read_bytes() + " ".join(flags).encode()).hexdigest()[:16]
+    text = b"".join(source.read_bytes() for source in (SOURCE, *HEADERS))
+    digest = hashlib.sha256(text + " ".join(flags).encode()).hexdigest()[:16]
     folder = Path(tempfile.gettempdir()) / f"titrasim-benchmarks-{os.getuid()}"
     folder.mkdir(exist_ok=True, mode=0o700)
     library = folder / f"model_m-{digest}.so"

@@ -109,8 +109,12 @@ def _memory(results: Results) -> str:
         ]
         for row in results["memory"]
     ]
+    command = results["command"]
+    text = f"`titrasim run` on 1,000 patients takes {command['warm_s']:.1f} s when code is compiled"
+    text += f", {command['cold_s']:.0f} s when nothing is.\n\n" if "cold_s" in command else ".\n\n"
     peaks = [f"peak MiB at {_size(size)}" for size in sizes]
-    return _table(("program", "s to the first number", "peak MiB at 1e3", *peaks), rows)
+    head = ("program", "s to the first number", "peak MiB at 1e3", *peaks)
+    return text + _table(head, rows)
 
 
 def _roofline(results: Results) -> str:

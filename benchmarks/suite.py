@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import growth_plot, machine, ratios, report, roofline
-from benchmarks.child import measured
+from benchmarks.child import command_seconds, measured
 from benchmarks.contestants import KERNEL, Contestant, contestants, on_two_threads
 from benchmarks.measure import Job, Series, interleave, ratio
 from benchmarks.model_m import furthest, root_mean_square, z_scores
@@ -38,9 +38,12 @@ class Extent:
     memory_s: float = 60.0
     roofline: int = 400_000
     scale: float = 1.0
+    cold: bool = True
 
 
-QUICK = Extent((1_000, 10_000), 2.0, 2, 20_000, 1.0, 20_000, (10_000, 50_000), 2.0, 20_000, 0.02)
+QUICK = Extent(
+    (1_000, 10_000), 2.0, 2, 20_000, 1.0, 20_000, (10_000, 50_000), 2.0, 20_000, 0.02, False
+)
 
 
 def _speed(entry: Contestant) -> float:
@@ -189,6 +192,9 @@ def run(extent: Extent) -> dict[str, Any]:
         print(f"  {row['patients']:>11,} {row['label']:<42}{gain}")
     print("\nmemory and start, in processes of their own")
     memory = memory_and_start(entries, speeds, extent)
+    command = {"warm_s": min(command_seconds(cold=False) for _ in range(min(extent.rounds, 3)))}
+    if extent.cold:
+        command["cold_s"] = command_seconds(cold=True)
     print("\nthe random numbers' share")
     shares = roofline.measure(extent.roofline, min(extent.rounds, 3))
     return {
@@ -199,6 +205,7 @@ def run(extent: Extent) -> dict[str, Any]:
         "ratios": against,
         "threads": threads,
         "memory": memory,
+        "command": command,
         "roofline": shares,
         "scenarios": ratios.measure(extent.rounds, extent.scale),
     }

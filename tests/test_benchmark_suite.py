@@ -10,7 +10,7 @@ from benchmarks.measure import Job, Series, interleave, ratio
 
 TINY = suite.Extent(
     sizes=(200,), limit_s=1.0, rounds=1, checked=2_000, checked_s=0.3, threads=1_000,
-    memory=(2_000,), memory_s=0.1, roofline=4_096, scale=0.005,
+    memory=(2_000,), memory_s=0.1, roofline=4_096, scale=0.005, cold=False,
 )  # fmt: skip
 
 
