@@ -20,7 +20,8 @@ HOUSE = """
     errors codes version folder
     scenario exposure_response pharmacokinetics model plan histories engines concentrations
     calibration recalibration uncertainty phase_1
-    outcomes endpoints tallies summary comparison prediction propagation cautions register study
+    outcomes endpoints tallies summary comparison exact prediction propagation cautions register
+    study
     figures figures_exposure_response figures_pharmacokinetics figures_phase_1
     manifest results
     replay_facts sentences replay_rows replay_rules
@@ -65,14 +66,14 @@ ENGINES_KNOW_OF_MODEL = {
 }
 NUMBERS = (
     "exposure_response pharmacokinetics model plan histories engines concentrations calibration "
-    "recalibration uncertainty phase_1 outcomes endpoints tallies summary comparison prediction "
-    "propagation study"
+    "recalibration uncertainty phase_1 outcomes endpoints tallies summary comparison exact "
+    "prediction propagation study"
 )
 FIGURES = "figures figures_exposure_response figures_pharmacokinetics figures_phase_1"
 OUTSIDE: dict[str, str] = {
     "numpy": f"{NUMBERS} {FIGURES}",
     "scipy": "exposure_response pharmacokinetics uncertainty phase_1 summary comparison prediction",
-    "pandas": "histories concentrations uncertainty phase_1 summary comparison prediction "
+    "pandas": "histories concentrations uncertainty phase_1 summary comparison exact prediction "
     "propagation cautions register study figures figures_exposure_response "
     "figures_pharmacokinetics figures_phase_1 results cli",
     "pydantic": "scenario register",
