@@ -25,7 +25,7 @@ from sim.scenario.file import Loaded, load_scenario
 from sim.scenario.nearest import nearest
 from sim.scenario.scenario import Scenario
 from sim.summary import summarize
-from sim.tallies import Arm, PairOfArms, count_arms
+from sim.tallies import Arm, PairOfArms, check_amounts, count_arms
 
 MAX_TRIALS = 10_000
 ScenarioLike = Scenario | Loaded | str | os.PathLike[str]
@@ -160,6 +160,8 @@ def prepare(scenarios: Sequence[ScenarioLike], settings: Settings) -> Prepared:
     plans = tuple(compile_plan(one.scenario, settings.seed) for one in loaded)
     for plan in plans[1:]:
         _share_reference_dose(plan, plans[0])
+    for plan in plans:
+        check_amounts(plan)
     return Prepared(loaded, plans, settings)
 
 

@@ -1,5 +1,6 @@
 """Running tallies of arms and of pairs of arms, block by block, exact in whole numbers."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,12 +10,20 @@ from numpy.typing import NDArray
 
 from sim.endpoints import Endpoint, endpoints_of
 from sim.engines.run import BLOCK, OutcomeRunner, Progress, map_blocks
+from sim.errors import LimitError
 from sim.model.counts import (
+    AUC_UNIT,
+    END_LARGE,
     FIRST_EVENT,
+    FIRST_LARGE,
+    MAX_AMOUNT,
+    MAX_TALLIED,
     N_ALWAYS,
     N_VALUES,
     NOTE,
     PAIR,
+    PART_BITS,
+    RDI_UNIT,
     TALLY,
     VALUE_ASKS,
     VALUE_CLAUSE,
@@ -23,6 +32,7 @@ from sim.model.counts import (
     VALUE_RELATED,
     VALUE_SUCCESS,
 )
+from sim.model.elementary import exp
 from sim.model.layout import GRADES
 from sim.model.tally import (
     MATCH_LEVEL,
@@ -33,34 +43,95 @@ from sim.model.tally import (
 from sim.plan.plan import Plan, engine_array
 
 LARGE = ("total", "square", "product")
+# Fields whose high parts stand in another one.
+REST = {"square": "large_square", "product": "large_product"}
+# The uniform behind a clearance is at least 2^-53: 8.3 standard deviations.
+FURTHEST_SD = 8.3
 
 
 class Sums:
-    """A tally or a pair of tallies by field name; sums of amounts grow without limit."""
+    """A tally or a pair of tallies by field name; sums of amounts grow without limit.
+
+    Records are added up as they are until their 64 bits might not hold the next, and are
+    then carried over into whole numbers of any length.
+    """
 
     def __init__(self, dtype: np.dtype) -> None:
+        self._recent = np.zeros(1, dtype)
         self._fields = {
             name: np.zeros(dtype[name].shape, object if name in LARGE else np.int64)
             for name in dtype.names or ()
+            if name not in REST.values()
         }
 
     def __getitem__(self, name: str) -> Any:
+        self._carry()
         return self._fields[name]
 
     def add(self, block: NDArray[Any]) -> None:
-        """Add one block's record."""
-        for name, field_sums in self._fields.items():
-            own = block[name][0]
-            if name in LARGE:
-                places = np.nonzero(own)
-                field_sums[places] += own[places].astype(object)
-            else:
-                self._fields[name] = field_sums + own
+        """Add one block's record, of MAX_TALLIED patients at most."""
+        patients = int(block["patients"][0])
+        if patients > MAX_TALLIED:
+            raise ValueError(f"a record of {patients} patients may hold at most {MAX_TALLIED}")
+        if int(self._recent["patients"][0]) + patients > MAX_TALLIED:
+            self._carry()
+        self._recent.view(np.int64)[:] += block.view(np.int64)
 
     def add_sums(self, other: "Sums") -> None:
         """Add another tally."""
+        self._carry()
         for name in self._fields:
             self._fields[name] = self._fields[name] + other[name]
+
+    def _carry(self) -> None:
+        if not self._recent["patients"][0]:
+            return
+        recent = self._recent[0]
+        for name, field_sums in self._fields.items():
+            own = recent[name].astype(object) if name in LARGE else recent[name]
+            if REST.get(name) in recent.dtype.fields:
+                mixed, high = recent[REST[name]].astype(object)
+                first_of_four = own if own.ndim == 1 else own[:, 0]
+                first_of_four[FIRST_LARGE:END_LARGE] += mixed << PART_BITS
+                first_of_four[FIRST_LARGE:END_LARGE] += high << (2 * PART_BITS)
+            self._fields[name] = field_sums + own
+        self._recent = np.zeros(1, self._recent.dtype)
+
+
+def _over(top: float, below: float) -> float:
+    return top / below if below > 0.0 else math.inf
+
+
+def check_amounts(plan: Plan) -> None:
+    """Raise LimitError if a patient's dose or exposure could be too large for exact sums."""
+    record = plan.record
+    highest_ug = float(record.level_ug[: record.n_levels].max())
+    doses = float(record.n_doses) * float(record.max_cycles)
+    area = float(record.bsa_high) if record.per_m2 else 1.0
+    daily = highest_ug * float(record.cycle_days) / float(record.n_doses)
+    if record.n_individuals:
+        slowest = float(record.individual_cl_f[0])
+    else:
+        slowest = float(record.cl_f_typical) * exp(-FURTHEST_SD * float(record.cl_f_sd_log))
+    reference_ug = float(record.reference_ug)
+    largest = (
+        # A loss is a course at the reference dose less what was given and lost otherwise.
+        ("dose", "mg", max(reference_ug + 3.0 * highest_ug, highest_ug * area) * doses, 1e3),
+        ("relative dose intensity", "times", _over(daily * RDI_UNIT, reference_ug), RDI_UNIT),
+        (
+            "AUC/day",
+            "ng*h/mL per day",
+            _over(float(record.auc_per_mg) * daily * 1e-3 * area * AUC_UNIT, slowest),
+            AUC_UNIT,
+        ),
+    )
+    for what, unit, amount, per_unit in largest:
+        if not amount <= MAX_AMOUNT:
+            raise LimitError(
+                f"{plan.scenario.name}: the {what} of a patient may reach {amount / per_unit:.3g} "
+                f"{unit}; sums over patients are exact up to {MAX_AMOUNT / per_unit:.3g}. Look at "
+                "the doses, the clearance and its spread"
+            )
 
 
 def denominators_of(endpoints: Sequence[Endpoint]) -> NDArray[np.int64]:
@@ -83,6 +154,7 @@ class Arm:
     sums: Sums = field(init=False)
 
     def __post_init__(self) -> None:
+        check_amounts(self.plan)
         self.endpoints = endpoints_of(self.plan)
         self.denominators = denominators_of(self.endpoints)
         self.divided = np.flatnonzero(self.denominators[:N_ALWAYS] >= 0)

@@ -106,6 +106,18 @@ RDI_UNIT = 65_536
 AUC_UNIT = 1_024
 BENEFIT_UNIT = 1_048_576
 
+# Amounts of dose and exposure may be so large that a sum of their products needs more than
+# 64 bits. They are split in a high and a low part of PART_BITS; the fields `square` and
+# `product` sum low * low, which for all other values is all, and two more fields the mixed
+# products and high * high. Denominators are never large.
+FIRST_LARGE = VALUES.index("given_ug")
+END_LARGE = VALUES.index("clinical_benefit") + 1
+N_LARGE = END_LARGE - FIRST_LARGE
+PART_BITS = 22
+LOW_PART = (1 << PART_BITS) - 1
+MAX_AMOUNT = 1 << (2 * PART_BITS)
+MAX_TALLIED = 1 << 17  # patients of one tally: 2 * MAX_AMOUNT * MAX_TALLIED < 2^63
+
 TALLY = np.dtype(
     [
         ("patients", _integer),
@@ -116,16 +128,19 @@ TALLY = np.dtype(
         ("total", _integer, (N_VALUES,)),
         ("square", _integer, (N_VALUES,)),
         ("product", _integer, (N_VALUES,)),  # with the value's denominator
+        ("large_square", _integer, (2, N_LARGE)),  # mixed and high parts
     ],
     align=True,
 )
 PAIR = np.dtype(
     [
+        ("patients", _integer),
         ("first", _integer, (N_FIRSTS, CYCLE_SLOTS)),
         ("on_treatment", _integer, (CYCLE_SLOTS,)),
         ("escalated_on", _integer, (3, CYCLE_SLOTS)),  # both, own, the other's
         ("level", _integer, (MAX_LEVELS, CYCLE_SLOTS)),
         ("product", _integer, (N_VALUES, 4)),
+        ("large_product", _integer, (2, N_LARGE)),  # mixed and high parts of the first of four
     ],
     align=True,
 )

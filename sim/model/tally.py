@@ -11,11 +11,15 @@ from sim.model.counts import (
     AUC_UNIT,
     BENEFIT_UNIT,
     FIRST_EVENT,
+    FIRST_LARGE,
     FIRST_ROUTE,
     FIRSTS,
+    LOW_PART,
     N_ALWAYS,
     N_FIRSTS,
+    N_LARGE,
     N_VALUES,
+    PART_BITS,
     RDI_UNIT,
     VALUE_ASKS,
     VALUE_CLAUSE,
@@ -193,8 +197,14 @@ def describe(plan, out, note):
 def _add_values(note, denominators, divided, tally):
     for value in range(N_ALWAYS):
         amount = note.amount[value]
+        low = amount & LOW_PART
         tally.total[value] += amount
-        tally.square[value] += amount * amount
+        tally.square[value] += low * low
+    for place in range(N_LARGE):
+        amount = note.amount[FIRST_LARGE + place]
+        high, low = amount >> PART_BITS, amount & LOW_PART
+        tally.large_square[0, place] += 2 * high * low
+        tally.large_square[1, place] += high * high
     for place in range(divided.shape[0]):
         value = divided[place]
         tally.product[value] += note.amount[value] * note.amount[denominators[value]]
@@ -233,7 +243,8 @@ def tally_outcomes(plans, outcomes, denominators, divided, tallies, notes):
     """Add a block of outcomes to a tally.
 
     denominators give for each value the value it is divided by, or -1; divided are those of
-    the values that every patient has which are divided by another.
+    the values that every patient has which are divided by another. A tally is exact for
+    MAX_TALLIED patients at most.
     """
     for i in range(outcomes.shape[0]):
         describe(plans[0], outcomes[i], notes[0])
@@ -250,7 +261,7 @@ def _add_pair_cycles(out, other, matches, pair):
         pair.escalated_on[0, cycle] += int(own and others_own)
         pair.escalated_on[1, cycle] += int(own)
         pair.escalated_on[2, cycle] += int(others_own)
-        level = out.level_of_cycle[cycle]
+        level = int(out.level_of_cycle[cycle])
         if matches[MATCH_LEVEL + level] == other.level_of_cycle[cycle]:
             pair.level[level, cycle] += 1
 
@@ -260,15 +271,28 @@ def _add_pair_value(note, value, other, matches, denominators, other_denominator
     match = matches[value]
     if match >= 0:
         amount, others = note.amount[value], other.amount[match]
-        pair.product[value, 0] += amount * others
+        pair.product[value, 0] += (amount & LOW_PART) * (others & LOW_PART)
         if denominators[value] >= 0:
             pair.product[value, 1] += amount * other.amount[other_denominators[match]]
+
+
+@inlined
+def _add_pair_large(note, other, matches, pair):
+    for place in range(N_LARGE):
+        match = matches[FIRST_LARGE + place]
+        if match >= 0:
+            amount, others = note.amount[FIRST_LARGE + place], other.amount[match]
+            high, low = amount >> PART_BITS, amount & LOW_PART
+            others_high, others_low = others >> PART_BITS, others & LOW_PART
+            pair.large_product[0, place] += high * others_low + low * others_high
+            pair.large_product[1, place] += high * others_high
 
 
 @inlined
 def _add_pair_products(note, other, matches, denominators, other_denominators, pair):
     for value in range(N_ALWAYS):
         _add_pair_value(note, value, other, matches, denominators, other_denominators, pair)
+    _add_pair_large(note, other, matches, pair)
     for place in range(note.n_values):
         value = note.value[place]
         _add_pair_value(note, value, other, matches, denominators, other_denominators, pair)
@@ -308,6 +332,7 @@ def tally_pairs(
     own, theirs = notes[0], notes[1]
     for i in range(outcomes.shape[0]):
         out, other = outcomes[i], others[i]
+        pair.patients += 1
         describe(plan, out, own)
         describe(other_plans[0], other, theirs)
         _add_pair_cycles(out, other, matches, pair)
