@@ -6,6 +6,7 @@ Var(a) + Var(b) - 2 Cov(a, b); common random numbers make the covariance large.
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import pandas as pd
 
@@ -72,8 +73,20 @@ def covariance(
     )
 
 
-def comparison_rows(pair: PairOfArms) -> Iterator[tuple[object, ...]]:
-    """Yield paired differences of every endpoint that both arms have."""
+@dataclass(frozen=True)
+class PairedMoments:
+    """One endpoint and cycle of an arm, with the other arm's match, over the same patients."""
+
+    endpoint: Endpoint
+    match: Endpoint
+    cycle: int | None
+    own: Moments
+    other: Moments
+    covariance: float
+
+
+def paired_moments(pair: PairOfArms) -> Iterator[PairedMoments]:
+    """Yield the moments of every endpoint and cycle that both arms have."""
     theirs = {endpoint.name: endpoint for endpoint in pair.reference.endpoints}
     for endpoint in pair.arm.endpoints:
         match = theirs.get(endpoint.name)
@@ -82,22 +95,22 @@ def comparison_rows(pair: PairOfArms) -> Iterator[tuple[object, ...]]:
         others = dict(moments_by_cycle(pair.reference, match))
         for cycle, own in moments_by_cycle(pair.arm, endpoint):
             if cycle in others:
-                yield _row(pair, endpoint, match, cycle, own, others[cycle])
+                cross = _cross_products(pair, endpoint, cycle, own, others[cycle])
+                shared = covariance(own, others[cycle], cross, (endpoint.unit, match.unit))
+                yield PairedMoments(endpoint, match, cycle, own, others[cycle], shared)
 
 
-def _row(
-    pair: PairOfArms,
-    endpoint: Endpoint,
-    match: Endpoint,
-    cycle: int | None,
-    own: Moments,
-    other: Moments,
-) -> tuple[object, ...]:
+def comparison_rows(pair: PairOfArms) -> Iterator[tuple[object, ...]]:
+    """Yield paired differences of every endpoint that both arms have."""
+    for paired in paired_moments(pair):
+        yield _row(pair, paired)
+
+
+def _row(pair: PairOfArms, paired: PairedMoments) -> tuple[object, ...]:
+    endpoint, match, own, other = paired.endpoint, paired.match, paired.own, paired.other
     estimate, reference = own.estimate(endpoint.unit), other.estimate(match.unit)
-    cross = _cross_products(pair, endpoint, cycle, own, other)
-    shared = covariance(own, other, cross, (endpoint.unit, match.unit))
     apart = own.variance(endpoint.unit) + other.variance(match.unit)
-    variance = max(apart - 2.0 * shared, 0.0)
+    variance = max(apart - 2.0 * paired.covariance, 0.0)
     mcse = math.sqrt(variance) if not math.isnan(variance) else math.nan
     difference = estimate - reference
     return (
@@ -105,7 +118,7 @@ def _row(
         pair.reference.plan.scenario.name,
         endpoint.name,
         endpoint.label,
-        cycle,
+        paired.cycle,
         endpoint.population,
         estimate,
         reference,

@@ -14,8 +14,8 @@ import pytest
 from scenario_maker import make
 
 from sim.codes import Action, Ask, Route
-from sim.diary import diary, diary_entries
 from sim.diary_course import Course, read_course
+from sim.diary_prose import diary, diary_entries
 from sim.engines import run
 from sim.histories import Histories
 from sim.plan.plan import Plan, compile_plan

@@ -8,8 +8,12 @@ import numpy as np
 import pytest
 from exact.chain import solve
 from exact.simulated import all_models, scenario_of
+from in_reach_maker import make_in_reach
 
+import sim
 from sim.errors import LimitError
+from sim.exact.against_simulation import against_simulation
+from sim.exact.lookbacks import LookBack
 from sim.exact.nodes import nodes_of
 from sim.exact.summary import ExactOutcomes, exact_outcomes
 from sim.plan.plan import Plan, compile_plan
@@ -125,6 +129,94 @@ def test_the_coarser_rule_shows_the_error() -> None:
     steep = [f"adverse_event.rash.{key}" for key in ("intercept=-6", "slope_per_auc_per_day=0.06")]
     found = outcomes_of("minimal-fixed-4mg", *steep, "pharmacokinetics.cl_f_sd_log=0.6")
     assert 0.0 < found.error < 1e-3
+
+
+# ---- the simulator
+
+
+LIMIT = 4.5
+SEEDS = 60
+
+
+def assert_meets_the_simulator(seed: int, patients: int) -> None:
+    """No row is further off than chance takes the largest of the rows of all seeds together."""
+    made = make_in_reach(seed)
+    table = against_simulation(made.plan(seed=seed + 1), patients)
+    assert len(table) > 80
+    worst = table.loc[table["z"].abs().idxmax()]
+    assert abs(worst["z"]) < LIMIT, f"seed {seed}: {worst.to_dict()}"
+
+
+@pytest.mark.parametrize("seed", range(SEEDS))
+def test_made_scenarios_meet_the_simulator(seed: int) -> None:
+    assert_meets_the_simulator(seed, patients=20_000)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(SEEDS, 300))
+def test_many_made_scenarios_meet_the_simulator(seed: int) -> None:
+    assert_meets_the_simulator(seed, patients=200_000)
+
+
+def test_made_scenarios_reach_every_corner() -> None:
+    """What the maker can make is made, so that the comparison above compares it."""
+    plans = [make_in_reach(seed).plan() for seed in range(SEEDS)]
+    records = [plan.record for plan in plans]
+    assert {int(r.clock) for r in records} == {0, 1, 2}
+    assert {int(r.seen_at_onset) for r in records} == {0, 1}
+    assert {int(k) for r in records for k in r.recurrence[: r.n_kinds]} == {0, 1, 2}
+    for name in ("n_accumulation", "n_individuals", "per_m2", "frailty_variance", "follow_up_days"):
+        assert any(r[name] > 0 for r in records), name
+    for name in ("rule_caps", "rule_lock_cycles", "rule_n_choices", "has_variable_exit"):
+        assert any(np.any(r[name] > 0) for r in records), name
+    told = [exact_outcomes(plan).values() for plan in plans]
+    for endpoint in (
+        "reduction:count",
+        "discontinued:adverse_event:below_lowest",
+        "discontinued:adverse_event:max_reductions",
+        "discontinued:adverse_event:grade",
+        "rdi_loss:delayed",
+        "toxicity_days:g3",
+    ):
+        assert any(
+            value > 0.0 for one in told for (name, _), value in one.items() if name == endpoint
+        ), endpoint
+
+
+def test_a_defect_of_the_recursion_would_be_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One look-back that forgets too early fails the comparison."""
+    monkeypatch.setattr(LookBack, "matters", lambda *_: False)
+    with pytest.raises(AssertionError, match="seed"):
+        for seed in range(10):
+            assert_meets_the_simulator(seed, patients=20_000)
+
+
+# ---- from Python
+
+
+def test_summary_has_the_rows_of_a_simulated_one() -> None:
+    """The same columns and rows in the same order, with error 0 and no number of patients."""
+    exact = sim.exact_summary("ixazomib-minimal", ["exposure_response.clock=reset"])
+    overrides = ["exposure_response.clock=reset"]
+    simulated = sim.simulate("ixazomib-minimal", 1_000, overrides=overrides).summary
+    assert list(exact.columns) == list(simulated.columns)
+    keys = ["scenario", "endpoint", "label", "cycle", "population"]
+    assert exact[keys].equals(simulated[keys])
+    assert (exact["mcse"] == 0.0).all() and exact["n"].isna().all()
+    loaded = load_scenario("ixazomib-minimal", overrides)
+    assert sim.exact_summary(loaded).equals(exact)
+    assert sim.exact_summary(loaded.scenario).equals(exact)
+    with pytest.raises(LimitError, match="overrides need"):
+        sim.exact_summary(loaded, overrides)
+
+
+def test_endpoints_that_need_durations_are_left_out() -> None:
+    lasting = "adverse_event.rash.duration=[{ law = 'fixed', days = 40 }]"
+    found = outcomes_of("minimal-fixed-3mg", lasting)
+    assert set(found.left_out) == {"toxicity_days:g2", "toxicity_days:g3"}
+    told, whole = found.values(), outcomes_of("minimal-fixed-3mg").values()
+    assert set(whole) - set(told) == {(name, None) for name in found.left_out}
+    assert told == {key: whole[key] for key in told}
 
 
 # ---- the reach

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from sim.explain import explain
+from sim.explanation import explain
 from sim.plan.risk import coefficients
 from sim.readings import open_readings
 from sim.replay_facts import clause_names
@@ -122,7 +122,7 @@ def test_calibration_is_told_with_its_target() -> None:
 def test_explain_loads_nothing_heavy() -> None:
     """`titrasim explain --help` and a scenario without a table need no numpy and no compiler."""
     code = (
-        "import sys; from sim.explain import explain; "
+        "import sys; from sim.explanation import explain; "
         "print([m for m in ('numba', 'numpy', 'scipy', 'pandas') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -7,7 +7,7 @@ import pytest
 
 from sim.cautions import limits_of
 from sim.errors import ScenarioError
-from sim.explain import explain
+from sim.explanation import explain
 from sim.scenario.file import load_scenario
 
 SCENARIO = """

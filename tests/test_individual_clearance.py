@@ -8,7 +8,7 @@ import pytest
 from sim.cli.main import main
 from sim.engines.run import outcome_blocks, record
 from sim.errors import ScenarioError
-from sim.explain import explain
+from sim.explanation import explain
 from sim.plan.plan import Plan, compile_plan
 from sim.scenario.file import load_scenario
 

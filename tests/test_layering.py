@@ -26,8 +26,8 @@ HOUSE = """
     manifest results
     replay_facts sentences replay_rows replay_rules
     diary_words what_if diary_course diary_changes diary_waits diary_decisions diary_doses
-    diary_end diary
-    readings explain_risk explain
+    diary_end diary_prose
+    readings explain_risk explanation
     cli __init__ __main__
 """
 LEFT_TO_RIGHT = HOUSE.split()
@@ -72,7 +72,8 @@ NUMBERS = (
 FIGURES = "figures figures_exposure_response figures_pharmacokinetics figures_phase_1"
 OUTSIDE: dict[str, str] = {
     "numpy": f"{NUMBERS} {FIGURES}",
-    "scipy": "exposure_response pharmacokinetics uncertainty phase_1 summary comparison prediction",
+    "scipy": "exposure_response pharmacokinetics uncertainty phase_1 summary comparison exact "
+    "prediction",
     "pandas": "histories concentrations uncertainty phase_1 summary comparison exact prediction "
     "propagation cautions register study figures figures_exposure_response "
     "figures_pharmacokinetics figures_phase_1 results cli",

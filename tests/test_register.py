@@ -7,7 +7,7 @@ import re
 import pytest
 
 from sim.cli.main import main
-from sim.explain import explain
+from sim.explanation import explain
 from sim.exposure_response.design import paper_design, sampling_law
 from sim.exposure_response.table import Coefficients
 from sim.register import Entry, register, register_text

@@ -87,7 +87,7 @@ def explain(
         rows = [asdict(entry) for entry in entries]
         print(json.dumps(rows, indent=2) if as_json else register_text(entries))
         return
-    from sim.explain import explain as sentences
+    from sim.explanation import explain as sentences
 
     print(sentences(loaded))
 
@@ -112,8 +112,8 @@ def diary(
 
     if patient < 0:
         raise LimitError(f"patient is {patient}; patients are numbered from 0")
-    from sim.diary import diary as prose
-    from sim.diary import diary_entries
+    from sim.diary_prose import diary as prose
+    from sim.diary_prose import diary_entries
     from sim.plan.plan import check_patients, compile_plan
     from sim.scenario.file import load_scenario
 

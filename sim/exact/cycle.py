@@ -87,10 +87,16 @@ def cycle_law(risks: Risks, calendar: CycleCalendar) -> CycleLaw:
 
 def _without_one(factors: Reals) -> Reals:
     """Return the products over all kinds (axis 2) but one."""
-    ones = np.ones_like(factors[:, :, :1])
-    left = np.cumprod(np.concatenate([ones, factors[:, :, :-1]], axis=2), axis=2)
-    right = np.cumprod(np.concatenate([ones, factors[:, :, :0:-1]], axis=2), axis=2)
-    return np.asarray(left * right[:, :, ::-1])
+    products, kinds = np.empty_like(factors), factors.shape[2]
+    running = np.ones_like(factors[:, :, 0])
+    for kind in range(kinds):
+        products[:, :, kind] = running
+        running = running * factors[:, :, kind]
+    running = np.ones_like(running)
+    for kind in reversed(range(kinds)):
+        products[:, :, kind] *= running
+        running = running * factors[:, :, kind]
+    return products
 
 
 def toxic_days(risks: Risks, calendar: CycleCalendar, law: CycleLaw, lowest_grade: int) -> Reals:

@@ -194,7 +194,7 @@ class Decisions:
         if not is_up and course.reductions >= int(plan.max_reductions):
             return Branch(probability, state, rule, 0, int(Route.MAX_REDUCTIONS))
         what = int(History.INCREASE if is_up else History.REDUCTION)
-        state = state._replace(course=moved(course, self.memory, target, cycle))
+        state = state._replace(course=moved(state.course, self.memory, target, cycle))
         state = self._settled(state, cycle, (what, rule, course.level))
         return Branch(probability, state, rule, 1 if is_up else -1)
 

@@ -5,7 +5,7 @@ geometrically for these integrands. Every second node is a rule of its own, with
 the difference between the two shows the error of the coarser, far above that of the finer.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import erfc, sqrt
 from typing import Any
@@ -15,9 +15,7 @@ from numpy.typing import NDArray
 
 Reals = NDArray[np.float64]
 NORMAL_REACH = 7.5  # standard deviations; 6e-14 of the mass lies beyond
-NORMAL_STEPS = 60
-BSA_STEPS = 32
-FRAILTY_STEPS = 56
+STEPS = (60, 24, 56)  # of clearance, body surface area and frailty, to begin with
 FRAILTY_DROP = 36.0  # the log density at the ends lies this far below its highest value
 
 
@@ -26,13 +24,15 @@ class Nodes:
     """Virtual patients with weights that stand for all.
 
     cl_f [L/h], bsa [m2] and frailty have shape (nodes,); weights (rules, nodes): first the rule
-    in use, then for every integral the same with twice that integral's step.
+    in use, then for every integral the same with twice that integral's step. integrals says
+    which: 0 clearance, 1 body surface area, 2 frailty.
     """
 
     cl_f: Reals
     bsa: Reals
     frailty: Reals
     weights: Reals
+    integrals: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -44,19 +44,27 @@ class Law:
     coarse: Reals | None = None
 
 
-def nodes_of(plan: Any) -> Nodes:
-    """Return the nodes of a plan's patients: all combinations of its laws' nodes."""
-    laws = (_clearance(plan), _body_surface(plan), _frailty(float(plan.frailty_variance)))
+def nodes_of(plan: Any, steps: Sequence[int] = STEPS) -> Nodes:
+    """Return the nodes of a plan's patients: all combinations of its laws' nodes.
+
+    steps of clearance, body surface area and frailty; even numbers.
+    """
+    laws = (
+        _clearance(plan, steps[0]),
+        _body_surface(plan, steps[1]),
+        _frailty(float(plan.frailty_variance), steps[2]),
+    )
     cl_f, bsa, frailty = (
         grid.ravel() for grid in np.meshgrid(*(law.values for law in laws), indexing="ij")
     )
-    weights = [_product([law.weights for law in laws])]
+    weights, integrals = [_product([law.weights for law in laws])], []
     for place, law in enumerate(laws):
         if law.coarse is not None:
             own = [other.weights for other in laws]
             own[place] = law.coarse
             weights.append(_product(own))
-    return Nodes(cl_f, bsa, frailty, np.stack(weights))
+            integrals.append(place)
+    return Nodes(cl_f, bsa, frailty, np.stack(weights), tuple(integrals))
 
 
 def _product(weights: list[Reals]) -> Reals:
@@ -70,17 +78,17 @@ def _trapezoid(values: Reals, density: Reals) -> Law:
     return Law(values, density / density.sum(), coarse / coarse.sum())
 
 
-def _clearance(plan: Any) -> Law:
+def _clearance(plan: Any, steps: int) -> Law:
     if plan.n_individuals > 0:
         count = int(plan.n_individuals)
         return Law(np.array(plan.individual_cl_f[:count]), np.full(count, 1.0 / count))
     if plan.cl_f_sd_log == 0.0:
         return Law(np.array([float(plan.cl_f_typical)]), np.ones(1))
-    z = np.linspace(-NORMAL_REACH, NORMAL_REACH, NORMAL_STEPS + 1)
+    z = np.linspace(-NORMAL_REACH, NORMAL_REACH, steps + 1)
     return _trapezoid(plan.cl_f_typical * np.exp(plan.cl_f_sd_log * z), np.exp(-z * z / 2.0))
 
 
-def _body_surface(plan: Any) -> Law:
+def _body_surface(plan: Any, steps: int) -> Law:
     """A normal law cut to its limits, with what lies beyond collected at them.
 
     Between the limits the tanh-sinh rule, whose nodes crowd at both.
@@ -92,8 +100,8 @@ def _body_surface(plan: Any) -> Law:
     )
     if sd == 0.0:
         return Law(np.array([min(max(mean, low), high)]), np.ones(1))
-    x, fine = _double_exponential(BSA_STEPS, low, high)
-    _, half = _double_exponential(BSA_STEPS // 2, low, high)
+    x, fine = _double_exponential(steps, low, high)
+    _, half = _double_exponential(steps // 2, low, high)
     density = np.exp(-(((x - mean) / sd) ** 2) / 2.0) / (sd * np.sqrt(2.0 * np.pi))
     ends = [_normal_below((low - mean) / sd), _normal_below((mean - high) / sd)]
     weights = fine * density
@@ -120,7 +128,7 @@ def _normal_below(x: float) -> float:
     return erfc(-x / sqrt(2.0)) / 2.0
 
 
-def _frailty(variance: float) -> Law:
+def _frailty(variance: float, steps: int) -> Law:
     """Gamma law of mean 1: Z = exp(v), v = x - exp(-x).
 
     With a = 1 / variance the density of v is that of exp(a v - a exp(v)): it falls slowly to the
@@ -130,7 +138,7 @@ def _frailty(variance: float) -> Law:
         return Law(np.ones(1), np.ones(1))
     a = 1.0 / variance
     low, high = _reach_of_log_gamma(a)
-    x = np.linspace(_unbent(low), _unbent(high), FRAILTY_STEPS + 1)
+    x = np.linspace(_unbent(low), _unbent(high), steps + 1)
     v = x - np.exp(-x)
     density = np.exp(a * (v - np.exp(v) + 1.0)) * (1.0 + np.exp(-x))
     return _trapezoid(np.exp(v), density)

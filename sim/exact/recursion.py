@@ -4,6 +4,7 @@ A state's mass is, at every node, the probability to be in it. Beside the row of
 run rows of those who have not yet had a certain event, from which first events follow.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from sim.codes import Cause
 from sim.errors import LimitError
 from sim.exact.decision import Branch, Decisions, State
-from sim.exact.nodes import Nodes, Reals, nodes_of
+from sim.exact.nodes import STEPS, Nodes, Reals, nodes_of
 from sim.exact.passage import Masses, Passage
 from sim.exact.sums import ExpectedSums
 from sim.model.counts import FIRSTS, VALUE_ASKS, VALUE_CLAUSE, VALUE_FIRED, VALUE_SUCCESS, VALUES
@@ -23,12 +24,14 @@ MAX_STATES = 20_000
 class Recursion:
     """The recursion of one plan, which must be in reach (`reach.py`)."""
 
-    def __init__(self, plan: Plan, level_rules: list[int], event_rules: list[int]) -> None:
+    def __init__(
+        self, plan: Plan, level_rules: list[int], event_rules: list[int], nodes: Nodes
+    ) -> None:
         self.name = plan.scenario.name
         self.plan: Any = plan.record
         starts = range(0, int(self.plan.max_days), int(self.plan.cycle_days))
         self.cycles = min(int(self.plan.max_cycles), len(starts))
-        self.nodes: Nodes = nodes_of(self.plan)
+        self.nodes = nodes
         self.sums = ExpectedSums(self.plan, self.nodes)
         self.decisions = Decisions(self.plan, level_rules, self.cycles)
         self.passage = Passage(
@@ -105,9 +108,11 @@ class Recursion:
                     sums.total[VALUE_SUCCESS + place] += there
 
 
-def solve(plan: Plan, level_rules: list[int], event_rules: list[int]) -> Recursion:
+def solve(
+    plan: Plan, level_rules: list[int], event_rules: list[int], steps: Sequence[int] = STEPS
+) -> Recursion:
     """Run the recursion of a plan in reach and return it, with its sums."""
-    recursion = Recursion(plan, level_rules, event_rules)
+    recursion = Recursion(plan, level_rules, event_rules, nodes_of(plan.record, steps))
     with np.errstate(under="ignore"):
         recursion.run()
     return recursion

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from sim.codes import Clause, Operation, Window
+from sim.codes import Clause, Operation, Value, Window
 from sim.exact.course import Course
 from sim.exact.decision import WORDS, value_of
 from sim.exact.lookbacks import clauses_of, filter_of
@@ -49,7 +49,10 @@ class Stops:
         plan = self.plan
         if plan.clause_type[clause] == Clause.VALUE:
             low, high = plan.clause_value[clause]
-            return bool(low <= value_of(plan, course, clause, cycle) <= high)
+            # The cycle that runs counts as one at its level.
+            at_level = plan.clause_kind[clause] == Value.CYCLES_AT_LEVEL
+            value = value_of(plan, course, clause, cycle) + float(at_level)
+            return bool(low <= value <= high)
         if plan.clause_type[clause] == Clause.EVENT and plan.clause_window[clause] == Window.CYCLES:
             first, last = plan.clause_window_range[clause]
             return bool(first <= cycle <= last)
