@@ -12,7 +12,18 @@ import pytest
 
 from sim.cli.main import main
 
-COMMANDS = ("scenarios", "check", "explain", "run", "compare", "diary", "pk", "calibrate", "schema")
+COMMANDS = (
+    "scenarios",
+    "check",
+    "explain",
+    "run",
+    "compare",
+    "diary",
+    "pk",
+    "calibrate",
+    "schema",
+    "exact",
+)
 WORKBENCH = ("fit", "table", "design", "calibrate", "draws", "trial")
 ROOT = Path(__file__).resolve().parent.parent
 HEAVY = ("numpy", "pandas", "numba", "matplotlib", "pyarrow", "scipy", "simpy")

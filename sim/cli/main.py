@@ -16,6 +16,7 @@ from cyclopts import App, CycloptsError
 
 from sim.cli import reading, running
 from sim.cli.er import er
+from sim.cli.exact import exact
 from sim.cli.pk import pk
 from sim.errors import SimError
 from sim.version import program_version
@@ -44,6 +45,7 @@ app = App(
 )
 for command in (*reading.COMMANDS, *running.COMMANDS):
     app.command(command)
+app.command(exact)
 app.command(er)
 app.command(pk)
 

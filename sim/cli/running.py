@@ -45,7 +45,8 @@ def compare(*scenarios: Scenarios, options: RunOptions = DEFAULTS) -> None:
     _study(list(scenarios), options)
 
 
-def _notice_compiling() -> None:
+def notice_compiling() -> None:
+    """Say that compiling will take a while, when it will."""
     from sim.model.jit import IS_COMPILED, is_compiled_before
 
     if IS_COMPILED and not is_compiled_before():
@@ -61,7 +62,7 @@ def _study(names: list[str], options: RunOptions) -> None:
     settings = options.settings()
     prepared = prepare(names, settings)
     target = options.out or default_folder(prepared)
-    _notice_compiling()
+    notice_compiling()
     if options.dry_run or settings.histories:
         from sim.cli.estimate import expectation, refuse_if_too_big
 
