@@ -3,7 +3,10 @@
 The scenario is `model-m.toml`; the exact values come from `model_m_exact.py`.
 """
 
+import argparse
 import math
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -81,3 +84,27 @@ def root_mean_square(scores: dict[str, float]) -> float:
     """
     names = [*SHARES, *MEANS, *(f"first_event:{kind}:{CYCLES}" for kind in KINDS)]
     return math.sqrt(sum(scores[name] ** 2 for name in names) / len(names))
+
+
+def run_alone(
+    simulate: Callable[[int, int], Counts],
+    description: str | None,
+    patients: int,
+    warm_up: Callable[[int], object] | None = None,
+) -> None:
+    """Run one program from the command line; print nanoseconds per patient and the outcomes.
+
+    warm_up takes the number of patients and is not timed.
+    """
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--patients", type=int, default=patients)
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    if warm_up is not None:
+        warm_up(options.patients)
+    started = time.process_time()
+    counts = simulate(options.patients, options.seed)
+    print(f"{(time.process_time() - started) / options.patients * 1e9:.1f} ns per patient")
+    for name in (*SHARES, "mg", "days", "rdi"):
+        mean, error = counts.mean(name)
+        print(f"{name} {mean:.5f} ± {error:.5f}")

@@ -5,8 +5,6 @@ of a cycle is folded from the block's key, so a draw has an address, if not one 
 meaning. Optional: needs `pip install jax`. Nothing here imports `sim`.
 """
 
-import argparse
-import time
 from functools import cache
 from typing import Any
 
@@ -14,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks.model_m import MEANS, Counts
+from benchmarks.model_m import MEANS, Counts, run_alone
 
 CYCLES, KINDS = 26, 5
 BLOCK = 65_536
@@ -133,20 +131,5 @@ def simulate(patients: int, seed: int) -> Counts:
     return counts
 
 
-def main() -> None:
-    """Print nanoseconds per patient and the outcomes."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--patients", type=int, default=1_048_576)
-    parser.add_argument("--seed", type=int, default=1)
-    options = parser.parse_args()
-    simulate(options.patients, 0)
-    started = time.process_time()
-    counts = simulate(options.patients, options.seed)
-    print(f"{(time.process_time() - started) / options.patients * 1e9:.0f} ns per patient")
-    for name in ("escalated", "progression", "adverse_event", "completed", "mg", "days", "rdi"):
-        mean, error = counts.mean(name)
-        print(f"{name} {mean:.5f} ± {error:.5f}")
-
-
 if __name__ == "__main__":
-    main()
+    run_alone(simulate, __doc__, 1_048_576, lambda patients: simulate(patients, 0))

@@ -5,13 +5,10 @@ per patient and computed anew only where the level changes; one uniform per kind
 events found through flat indices; leavers compacted away. Nothing here imports `sim`.
 """
 
-import argparse
-import time
-
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.model_m import Counts
+from benchmarks.model_m import Counts, run_alone
 
 Floats = NDArray[np.float32]
 CYCLES, DAYS, KINDS, START = 26, 28, 5, 2
@@ -152,19 +149,5 @@ def simulate(patients: int, seed: int, block: int = 16_384) -> Counts:
     return counts
 
 
-def main() -> None:
-    """Print nanoseconds per patient and the outcomes."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--patients", type=int, default=1_000_000)
-    parser.add_argument("--seed", type=int, default=1)
-    options = parser.parse_args()
-    started = time.process_time()
-    counts = simulate(options.patients, options.seed)
-    print(f"{(time.process_time() - started) / options.patients * 1e9:.0f} ns per patient")
-    for name in ("escalated", "progression", "adverse_event", "completed", "mg", "days", "rdi"):
-        mean, error = counts.mean(name)
-        print(f"{name} {mean:.5f} ± {error:.5f}")
-
-
 if __name__ == "__main__":
-    main()
+    run_alone(simulate, __doc__, 1_000_000)

@@ -4,16 +4,14 @@ The form of simpy programs that is fastest here: every patient has an environmen
 With `together` all patients share one, whose queue grows with them. Nothing imports `sim`.
 """
 
-import argparse
 import math
 import random
-import time
 from collections.abc import Generator
 from typing import Any
 
 import simpy
 
-from benchmarks.model_m import MEANS, Counts
+from benchmarks.model_m import MEANS, Counts, run_alone
 
 CYCLES = 26
 LEVELS_MG = (1.5, 2.3, 3.0, 4.0)
@@ -129,20 +127,5 @@ def simulate(patients: int, seed: int, together: bool = False) -> Counts:
     return counts
 
 
-def main() -> None:
-    """Print nanoseconds per patient and the outcomes."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--patients", type=int, default=20_000)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--together", action="store_true")
-    options = parser.parse_args()
-    started = time.process_time()
-    counts = simulate(options.patients, options.seed, options.together)
-    print(f"{(time.process_time() - started) / options.patients * 1e9:.0f} ns per patient")
-    for name in ("escalated", "progression", "adverse_event", "completed", "mg", "days", "rdi"):
-        mean, error = counts.mean(name)
-        print(f"{name} {mean:.5f} ± {error:.5f}")
-
-
 if __name__ == "__main__":
-    main()
+    run_alone(simulate, __doc__, 20_000)

@@ -106,8 +106,15 @@ def test_c_counts_what_the_kernel_counts(threads: int) -> None:
 
 
 @needs_compiler
+def test_loading_the_library_changes_no_arithmetic() -> None:
+    """Linked with -ffast-math it would flush the smallest numbers of the process to 0."""
+    assert model_m_c.compiled() is not None
+    assert np.float64(5e-324) * np.float64(1.0) > 0.0
+
+
+@needs_compiler
 def test_c_without_wide_vectors_counts_the_same() -> None:
-    narrow = model_m_c.compiled(("-O2", "-march=x86-64", "-shared", "-fPIC"))
+    narrow = model_m_c.compiled(("-O2", "-march=x86-64", "-fPIC"))
     if platform.machine() not in ("x86_64", "AMD64"):
         pytest.skip("flags of another processor")
     wide = model_m_c.compiled()

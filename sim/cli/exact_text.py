@@ -11,7 +11,7 @@ from sim.exact.summary import ExactOutcomes
 NAME_WIDTH = 54
 CELL_WIDTH = 13
 TEXT_WIDTH = 96
-REFERENCE_CYCLE = 12
+REFERENCE_CYCLE = 12  # of the paper; the headlines of a run show it too
 FAR = 3.0
 FAR_SHARE = 0.0027  # of a standard normal law beyond 3 on either side
 

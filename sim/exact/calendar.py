@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.exact.decision import WORDS
 from sim.exact.nodes import Reals
+from sim.model.draws import TWO_32
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def calendar_of(plan: Any) -> CycleCalendar:
     doses = np.array([int(plan.point_day[p]) for p in points if plan.point_dose[p] > 0])
     known = [_known_day(day, visits, days, bool(plan.seen_at_onset)) for day in range(1, days + 1)]
     stop_days = np.unique(np.array(known))
-    begins = np.diff(np.array(plan.onset[:kinds, : days + 1]) / WORDS, axis=1).T
+    begins = np.diff(np.array(plan.onset[:kinds, : days + 1]) / TWO_32, axis=1).T
     known_by = np.zeros((len(stop_days) + 1, kinds))
     counted = np.zeros_like(known_by)
     reach = [_counts_to(int(stop), doses, int(plan.follow_up_days)) for stop in stop_days]

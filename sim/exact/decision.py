@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any, NamedTuple
 
-from sim.codes import Action, Clause, History, Operation, Route, Value
+from sim.codes import Action, Clause, History, Route, Value
 from sim.exact.course import Course, CourseMemory, first_course, memory_of, moved
-from sim.exact.lookbacks import Count, LookBacks, clauses_of, is_asked
+from sim.exact.lookbacks import Count, LookBacks, clauses_of, condition_holds, is_asked
+from sim.model.draws import TWO_32
 from sim.model.layout import UNLIMITED
 
-WORDS = 4_294_967_296.0
 SEVERITY = {Action.STOP: 4, Action.DOWN: 2, Action.UP: 1}
 
 
@@ -98,7 +98,7 @@ class Decisions:
     def _ask(self, state: State, rule: int, cycle: int) -> Asked:
         truth = {c: self._holds(state, c, cycle) for c in clauses_of(self.plan, rule)}
         held = tuple(clause for clause, holds in truth.items() if holds)
-        return Asked(rule, held, self._condition(rule, truth))
+        return Asked(rule, held, condition_holds(self.plan, rule, truth.__getitem__))
 
     def _holds(self, state: State, clause: int, cycle: int) -> bool:
         plan = self.plan
@@ -109,21 +109,6 @@ class Decisions:
         count = 0 if place is None else sum(state.counts[place])
         low, high = plan.clause_count[clause]
         return bool(low <= count <= high)
-
-    def _condition(self, rule: int, truth: dict[int, bool]) -> bool:
-        """Evaluate a compiled condition, given its clauses."""
-        plan, stack = self.plan, list[bool]()
-        first, length = (int(number) for number in plan.rule_when[rule])
-        for place in range(first, first + length):
-            operation, operand = int(plan.operation[place]), int(plan.operand[place])
-            if operation == Operation.CLAUSE:
-                stack.append(truth[operand])
-                continue
-            parts = stack[-operand:]
-            del stack[-operand:]
-            results = {Operation.ALL: all(parts), Operation.ANY: any(parts)}
-            stack.append(results.get(Operation(operation), not any(parts)))
-        return stack[-1]
 
     def branches(self, state: State, asked: list[Asked], cycle: int) -> Iterator[Branch]:
         """Yield what the decision of a cycle may lead to; probabilities add to 1."""
@@ -143,12 +128,12 @@ class Decisions:
         """Return (probability, rule, action, argument) of every outcome of a rule's draw."""
         plan, found, below = self.plan, [], 0.0
         for place in range(int(plan.rule_n_choices[rule])):
-            upto = float(plan.choice_threshold[rule, place]) / WORDS
+            upto = float(plan.choice_threshold[rule, place]) / TWO_32
             action = int(plan.choice_action[rule, place])
             found.append((upto - below, rule, action, int(plan.choice_argument[rule, place])))
             below = upto
         if not found:
-            below = float(plan.rule_threshold[rule]) / WORDS
+            below = float(plan.rule_threshold[rule]) / TWO_32
             step = min(state.fires[self._place[rule]], int(plan.rule_n_steps[rule]) - 1)
             action = int(plan.step_action[rule, step])
             found.append((below, rule, action, int(plan.step_argument[rule, step])))

@@ -7,6 +7,7 @@ import numpy as np
 from sim.codes import Clock
 from sim.exact.course import Course
 from sim.exact.nodes import Nodes, Reals
+from sim.model.draws import TWO_32
 
 LARGEST_EXPONENT = 500.0  # the event is certain long before; infinities would give no number
 
@@ -57,9 +58,9 @@ class Hazards:
         for kind in range(self.kinds):
             if plan.has_slope[kind] and plan.drug_share[kind] >= 0.0:
                 caused[kind] = np.where(auc > 0.0, plan.drug_share[kind], 0.0)
-        words = 4_294_967_296.0  # the plan holds these as thresholds on 32-bit words
-        sensitivity = np.array(plan.sensitivity[: self.kinds, None]) / words
-        false_positive = np.array(plan.false_positive[: self.kinds, None]) / words
+        # The plan holds these as thresholds on 32-bit words.
+        sensitivity = np.array(plan.sensitivity[: self.kinds, None]) / TWO_32
+        false_positive = np.array(plan.false_positive[: self.kinds, None]) / TWO_32
         related: Reals = sensitivity * caused + false_positive * (1.0 - caused)
         return related
 

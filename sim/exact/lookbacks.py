@@ -4,10 +4,11 @@ One count serves all clauses with the same filter and window. It is kept only wh
 asks about it may still be asked, and never beyond what the clauses tell apart.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sim.codes import Clause, EventState, History, Window
+from sim.codes import Clause, EventState, History, Operation, Window
 from sim.model.layout import MAX_CYCLES, UNLIMITED
 
 Count = tuple[int, ...]  # one number, or one for each of the last cycles, the latest first
@@ -192,3 +193,19 @@ def is_asked(plan: Any, rule: int, cycle: int) -> bool:
         return False
     is_off = (int(plan.rule_off_cycles[rule]) >> cycle) & 1 and plan.rule_off_days[rule, 1]
     return not is_off and plan.rule_days[rule, 1] != 0
+
+
+def condition_holds(plan: Any, rule: int, holds: Callable[[int], bool]) -> bool:
+    """Evaluate a rule's compiled condition, given whether each of its clauses holds."""
+    stack = list[bool]()
+    first, length = (int(number) for number in plan.rule_when[rule])
+    for place in range(first, first + length):
+        operation, operand = int(plan.operation[place]), int(plan.operand[place])
+        if operation == Operation.CLAUSE:
+            stack.append(holds(operand))
+            continue
+        parts = stack[-operand:]
+        del stack[-operand:]
+        results = {Operation.ALL: all(parts), Operation.ANY: any(parts)}
+        stack.append(results.get(Operation(operation), not any(parts)))
+    return stack[-1]

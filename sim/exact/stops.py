@@ -4,11 +4,12 @@ from typing import Any
 
 import numpy as np
 
-from sim.codes import Clause, Operation, Value, Window
+from sim.codes import Clause, Value, Window
 from sim.exact.course import Course
-from sim.exact.decision import WORDS, value_of
-from sim.exact.lookbacks import clauses_of, filter_of
+from sim.exact.decision import value_of
+from sim.exact.lookbacks import clauses_of, condition_holds, filter_of
 from sim.exact.nodes import Reals
+from sim.model.draws import TWO_32
 from sim.model.layout import GRADES
 
 
@@ -37,7 +38,7 @@ class Stops:
             for kind, grade, related in np.ndindex(kinds, GRADES, 2):
                 remaining = 1.0
                 for place, rule in enumerate(self.rules):
-                    if self._condition(rule, truths, kind, grade, related):
+                    if self._acts_on(rule, truths, kind, grade, related):
                         acts = remaining * self._probability(rule)
                         chances[kind, grade, related, place] = acts
                         remaining -= acts
@@ -58,21 +59,12 @@ class Stops:
             return bool(first <= cycle <= last)
         return True
 
-    def _condition(
+    def _acts_on(
         self, rule: int, truths: dict[int, bool], kind: int, grade: int, related: int
     ) -> bool:
-        plan, stack = self.plan, list[bool]()
-        first, length = (int(number) for number in plan.rule_when[rule])
-        for place in range(first, first + length):
-            operation, operand = int(plan.operation[place]), int(plan.operand[place])
-            if operation == Operation.CLAUSE:
-                stack.append(self._holds(operand, truths, kind, grade, related))
-                continue
-            parts = stack[-operand:]
-            del stack[-operand:]
-            results = {Operation.ALL: all(parts), Operation.ANY: any(parts)}
-            stack.append(results.get(Operation(operation), not any(parts)))
-        return stack[-1]
+        return condition_holds(
+            self.plan, rule, lambda clause: self._holds(clause, truths, kind, grade, related)
+        )
 
     def _holds(
         self, clause: int, truths: dict[int, bool], kind: int, grade: int, related: int
@@ -91,5 +83,5 @@ class Stops:
         plan = self.plan
         choices = int(plan.rule_n_choices[rule])
         if choices > 0:
-            return float(plan.choice_threshold[rule, choices - 1]) / WORDS
-        return float(plan.rule_threshold[rule]) / WORDS
+            return float(plan.choice_threshold[rule, choices - 1]) / TWO_32
+        return float(plan.rule_threshold[rule]) / TWO_32
